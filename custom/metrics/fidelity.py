@@ -1,0 +1,107 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""How close predicted frames are to the true ones, one number per image.
+
+The protocol, the same for every method: images are `(B, C, H, W)` with intensities in [0, 1]; whatever lies outside is
+clipped first, since no display shows it; the data range is 1, never that of the image at hand.
+"""
+
+from __future__ import annotations
+
+import torch
+from monai.metrics import PSNRMetric, SSIMMetric
+from scipy.ndimage import gaussian_filter
+
+# Equal images have infinite PSNR, which no mean survives. 100 dB is an RMS error of 1e-5 of the data range.
+PSNR_CAP_DB = 100.0
+
+
+def psnr(pred: torch.Tensor, target: torch.Tensor, data_range: float = 1.0) -> torch.Tensor:
+    """Peak signal-to-noise ratio of each image.
+
+    Args:
+        pred: predicted images, `(B, C, H, W)`, clipped to [0, data_range].
+        target: true images, same shape, clipped likewise.
+        data_range: largest possible intensity.
+
+    Returns:
+        dB, `(B,)`, at most `PSNR_CAP_DB`, which is also the value of equal images.
+
+    Raises:
+        ValueError: shapes differ or are not `(B, C, H, W)`.
+    """
+    pred, target = _clipped(pred, target, data_range)
+    return PSNRMetric(max_val=data_range)(pred, target).flatten().clamp(max=PSNR_CAP_DB)
+
+
+def ssim(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Structural similarity of each image (Wang et al., 2004): 11 x 11 Gaussian window of sigma 1.5, data range 1.
+
+    Variances are weighted by the window alone (`use_sample_covariance=False`). The mean is over the windows that lie
+    wholly inside the image, so 5 pixels at each border are centres of none; scikit-image crops the same.
+
+    Args:
+        pred: predicted images, `(B, C, H, W)`, at least 11 x 11, clipped to [0, 1].
+        target: true images, same shape, clipped likewise.
+
+    Returns:
+        `(B,)`, at most 1.
+
+    Raises:
+        ValueError: shapes differ or are not `(B, C, H, W)`.
+    """
+    pred, target = _clipped(pred, target)
+    return SSIMMetric(spatial_dims=2, data_range=1.0, win_size=11, kernel_sigma=1.5)(pred, target).flatten()
+
+
+def speckle_filtered_psnr(pred: torch.Tensor, target: torch.Tensor, sigma: float = 2.0) -> torch.Tensor:
+    """PSNR after both images have been smoothed alike: how well a method predicts the anatomy under the speckle.
+
+    Speckle decorrelates from frame to frame, so no method can predict it and plain PSNR rewards blur. A Gaussian
+    a few grains wide averages it away; being linear, it treats a blurred prediction and a grainy one alike, where a
+    median would move the grainy one alone, because speckle is skewed.
+
+    Args:
+        pred: predicted images, `(B, C, H, W)`, clipped to [0, 1].
+        target: true images, same shape, clipped likewise.
+        sigma: of the Gaussian, pixels. Edge pixels are repeated beyond the border.
+
+    Returns:
+        dB, `(B,)`, capped as in `psnr`.
+
+    Raises:
+        ValueError: shapes differ or are not `(B, C, H, W)`.
+    """
+    return psnr(*(_smooth(image, sigma) for image in _clipped(pred, target)))
+
+
+def error_map(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Absolute error of each pixel, shape of the inputs, in [0, 1]; inputs are clipped to [0, 1] first.
+
+    Raises:
+        ValueError: shapes differ or are not `(B, C, H, W)`.
+    """
+    pred, target = _clipped(pred, target)
+    return (pred - target).abs()
+
+
+def _clipped(pred: torch.Tensor, target: torch.Tensor, data_range: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both images in at least float32, clipped. Shapes must agree: broadcasting would score the wrong pairs."""
+    if pred.shape != target.shape or pred.ndim != 4:
+        raise ValueError(f"Images must share one (B, C, H, W), got {tuple(pred.shape)} and {tuple(target.shape)}.")
+    dtype = torch.promote_types(torch.promote_types(pred.dtype, target.dtype), torch.float32)
+    return pred.to(dtype).clamp(0, data_range), target.to(dtype).clamp(0, data_range)
+
+
+def _smooth(image: torch.Tensor, sigma: float) -> torch.Tensor:
+    smooth = gaussian_filter(image.detach().cpu().numpy(), sigma, mode="nearest", axes=(-2, -1))
+    return torch.from_numpy(smooth).to(image)
