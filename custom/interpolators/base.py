@@ -1,0 +1,54 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The one question that every method, learned or classical, is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+class Interpolator(nn.Module):
+    """Given the known neighbours of a gap and fractional positions in it, return the frames at those positions.
+
+    A method is a subclass; nothing else about it is known to the inferers and to the evaluation.
+
+    Attributes:
+        num_neighbours: how many known frames the method reads, half of them on each side of the gap. Where the
+            pullback ends, the caller replicates the end frame.
+    """
+
+    num_neighbours: int = 2
+
+    def interpolate(
+        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+    ) -> torch.Tensor:
+        """Interpolate one gap of each batch item.
+
+        Args:
+            neighbours: known frames in order, `(B, num_neighbours, C, H, W)`, intensities in [0, 1].
+            positions: ascending fractions of the gap between the two central neighbours, `(m,)`, each in (0, 1).
+            seeds: one per batch item. The same seed gives the same frames whatever else is in the batch;
+                deterministic methods ignore it.
+
+        Returns:
+            The frames at `positions`, `(B, m, C, H, W)`, intensities in [0, 1].
+        """
+        raise TypeError(f"{type(self).__name__} does not say how it interpolates: override interpolate().")
+
+
+def central_pair(neighbours: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The two frames that bound the gap, each `(B, C, H, W)`, of any even number of neighbours `(B, K, C, H, W)`."""
+    left = neighbours.shape[1] // 2 - 1
+    return neighbours[:, left], neighbours[:, left + 1]

@@ -1,0 +1,70 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Interpolation that learns nothing: the floor under every table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from custom.diffusion.interpolation import lerp
+from custom.interpolators.base import Interpolator, central_pair
+
+
+class NearestFrame(Interpolator):
+    """The nearer of the two known frames; halfway between them, the earlier."""
+
+    def interpolate(
+        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+    ) -> torch.Tensor:
+        before, after = (frame[:, None] for frame in central_pair(neighbours))
+        return torch.where(_per_frame(positions, neighbours) > 0.5, after, before)
+
+
+class LinearFrames(Interpolator):
+    """The average of the two known frames, pixel by pixel, weighted by distance ("bilinear" in CaLID's tables)."""
+
+    def interpolate(
+        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+    ) -> torch.Tensor:
+        before, after = (frame[:, None] for frame in central_pair(neighbours))
+        return lerp(before, after, _per_frame(positions, neighbours))
+
+
+class CubicFrames(Interpolator):
+    """Cubic convolution through four known frames (Catmull and Rom, 1974; Keys, 1981, a = -1/2), clipped to [0, 1].
+
+    It passes through both central frames and reproduces quadratic change exactly; between them it may overshoot,
+    hence the clipping.
+    """
+
+    num_neighbours = 4
+
+    def interpolate(
+        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+    ) -> torch.Tensor:
+        t = positions.to(neighbours)
+        weights = torch.stack(
+            (
+                ((2 - t) * t - 1) * t / 2,
+                ((3 * t - 5) * t * t + 2) / 2,
+                ((4 - 3 * t) * t + 1) * t / 2,
+                (t - 1) * t * t / 2,
+            )
+        )
+        return torch.einsum("km,bkchw->bmchw", weights, neighbours).clamp(0, 1)
+
+
+def _per_frame(positions: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
+    """Positions `(m,)` as `(1, m, 1, 1, 1)` on the device and in the dtype of the frames."""
+    return positions.to(neighbours).reshape(1, -1, 1, 1, 1)
