@@ -1,0 +1,37 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Temporal shift along the frames of a stack (Lin et al., ICCV 2019), the P-3D block of the dual-path fusion decoder."""
+
+from __future__ import annotations
+
+import torch
+
+
+def temporal_shift(features: torch.Tensor, fold_divisor: int = 8) -> torch.Tensor:
+    """Give each frame a share of its neighbours' channels; no parameters, no arithmetic.
+
+    The first `C // fold_divisor` channels come from the next frame, the second as many from the previous frame, the
+    rest stay. Frames beyond the ends are zero.
+
+    Args:
+        features: `(B, L, C, H, W)`. Frames are their own axis here, so nothing can leak between batch items.
+        fold_divisor: share of the channels that moves each way.
+
+    Returns:
+        The shifted features, `(B, L, C, H, W)`.
+    """
+    fold = features.shape[2] // fold_divisor
+    shifted = torch.zeros_like(features)
+    shifted[:, :-1, :fold] = features[:, 1:, :fold]
+    shifted[:, 1:, fold : 2 * fold] = features[:, :-1, fold : 2 * fold]
+    shifted[:, :, 2 * fold :] = features[:, :, 2 * fold :]
+    return shifted

@@ -1,0 +1,244 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The masked latent video denoiser of CardioInterp: a U-Net over frames with attention in space and in time.
+
+The plan is LVDM's: 2D residual blocks frame by frame, all mixing of frames in attention. Residual blocks, spatial
+attention and resampling are MONAI's; what MONAI lacks is attention over frames, below.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from monai.networks.blocks import SpatialAttentionBlock
+from monai.networks.nets.diffusion_model_unet import (
+    DiffusionUnetDownsample,
+    DiffusionUNetResnetBlock,
+    WrappedUpsample,
+    get_timestep_embedding,
+    zero_module,
+)
+from torch import nn
+
+from custom.diffusion.gaussian_prior import gaussian_noise_estimate, interpolation_weights
+
+
+class FrameAttention(nn.Module):
+    """Self-attention over the frames at each place, with relative positions in keys and values (LVDM).
+
+    Relative positions are real numbers, embedded by sines and cosines, so that a window may have any length and frames
+    at any distance.
+
+    Args:
+        channels: features.
+        num_head_channels: channels of one head.
+        norm_num_groups: groups of the group norm.
+    """
+
+    num_frequencies = 8
+
+    def __init__(self, channels: int, num_head_channels: int, norm_num_groups: int) -> None:
+        super().__init__()
+        self.num_heads = channels // num_head_channels
+        self.norm = nn.GroupNorm(norm_num_groups, channels, eps=1e-6)
+        self.to_qkv = nn.Linear(channels, 3 * channels)
+        self.relative_key = nn.Linear(2 * self.num_frequencies, num_head_channels, bias=False)
+        self.relative_value = nn.Linear(2 * self.num_frequencies, num_head_channels, bias=False)
+        self.project = zero_module(nn.Linear(channels, channels))
+
+    def forward(self, frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Frames `(B, L, C, h, w)` at `positions` `(L,)`, in units of the frame step of training."""
+        batch, length, channels, height, width = frames.shape
+        tokens = self.norm(frames.flatten(0, 1)).unflatten(0, (batch, length))
+        tokens = tokens.permute(0, 3, 4, 1, 2).reshape(-1, length, channels)
+        query, key, value = self.to_qkv(tokens).unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        offsets = self._embed(positions[None, :] - positions[:, None]).to(tokens.dtype)
+        scores = query @ key.transpose(-1, -2) + torch.einsum("nhic,ijc->nhij", query, self.relative_key(offsets))
+        weights = (scores / math.sqrt(query.shape[-1])).softmax(-1)
+        mixed = weights @ value + torch.einsum("nhij,ijc->nhic", weights, self.relative_value(offsets))
+        mixed = self.project(mixed.transpose(1, 2).flatten(2))
+        return frames + mixed.view(batch, height, width, length, channels).permute(0, 3, 4, 1, 2)
+
+    def _embed(self, offsets: torch.Tensor) -> torch.Tensor:
+        # Wavelengths from 2 to about 40 frames: the shortest tells neighbours apart, the longest spans any window.
+        frequencies = math.pi * torch.logspace(0, -1.3, self.num_frequencies, device=offsets.device)
+        angles = offsets[..., None] * frequencies
+        return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+class _Level(nn.Module):
+    """Residual block, then attention in space and in time where the level has them."""
+
+    def __init__(
+        self, in_channels: int, channels: int, embedding: int, groups: int, head: int, spatial: bool, temporal: bool
+    ) -> None:
+        super().__init__()
+        self.block = DiffusionUNetResnetBlock(2, in_channels, embedding, channels, norm_num_groups=groups)
+        self.space = SpatialAttentionBlock(2, channels, head, groups, use_flash_attention=True) if spatial else None
+        self.time = FrameAttention(channels, head, groups) if temporal else None
+
+    def forward(self, frames: torch.Tensor, embedding: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        shape = frames.shape[:2]
+        features = self.block(frames.flatten(0, 1), embedding)
+        if self.space is not None:
+            features = self.space(features)
+        features = features.unflatten(0, shape)
+        return features if self.time is None else self.time(features, positions)
+
+
+class MaskedVideoDenoiser(nn.Module):
+    """Predicts the noise in the latents of a window of frames, some of which are known (CardioInterp Eq. 3 to 6).
+
+    Args:
+        latent_channels: channels of a latent.
+        channels: features of each scale; the latent is halved between scales.
+        num_res_blocks: residual blocks per scale.
+        spatial_attention: for each scale, whether places of one frame attend to each other.
+        temporal_attention: for each scale, whether frames attend to each other.
+        num_head_channels: channels of one attention head.
+        norm_num_groups: groups of the group norms.
+        prior: "linear" gives the network the closed-form noise estimate of linearly interpolated latents to start
+            from (`custom.diffusion.gaussian_prior`); "none" is the paper's plain network.
+        alphas_cumprod: the noise schedule, `(T,)`; the prior needs it.
+
+    Raises:
+        ValueError: if `prior` is neither "linear" nor "none".
+    """
+
+    def __init__(
+        self,
+        alphas_cumprod: torch.Tensor,
+        latent_channels: int = 4,
+        channels: Sequence[int] = (64, 128, 192),
+        num_res_blocks: int = 2,
+        spatial_attention: Sequence[bool] = (False, True, True),
+        temporal_attention: Sequence[bool] = (True, True, True),
+        num_head_channels: int = 32,
+        norm_num_groups: int = 32,
+        prior: str = "linear",
+    ) -> None:
+        super().__init__()
+        if prior not in ("linear", "none"):
+            raise ValueError(f"prior is 'linear' or 'none', got {prior!r}.")
+        self.prior = prior
+        self.embedding_channels = channels[0]
+        self.divisor = 2 ** (len(channels) - 1)
+        self.register_buffer("alphas_cumprod", alphas_cumprod.float(), persistent=False)
+        # Variance of in-between latents about the linear guess; measured on training data before this network trains.
+        self.register_buffer("prior_variance", torch.tensor(0.25))
+        width = 4 * channels[0]
+        self.embed = nn.Sequential(nn.Linear(channels[0], width), nn.SiLU(), nn.Linear(width, width))
+        self.stem = nn.Conv2d(latent_channels + 1, channels[0], 3, padding=1)
+
+        def level(in_channels: int, depth: int) -> _Level:
+            return _Level(
+                in_channels, channels[depth], width, norm_num_groups, num_head_channels,
+                spatial_attention[depth], temporal_attention[depth],
+            )  # fmt: skip
+
+        self.down, self.downsamples, skips = nn.ModuleList(), nn.ModuleList(), [channels[0]]
+        for depth, count in enumerate(channels):
+            for _ in range(num_res_blocks):
+                self.down.append(level(skips[-1], depth))
+                skips.append(count)
+            if depth < len(channels) - 1:
+                self.downsamples.append(DiffusionUnetDownsample(2, count, use_conv=True))
+                skips.append(count)
+        deepest = len(channels) - 1
+        self.middle = nn.ModuleList([level(channels[-1], deepest), level(channels[-1], deepest)])
+        self.up, self.upsamples, current = nn.ModuleList(), nn.ModuleList(), channels[-1]
+        for depth in range(deepest, -1, -1):
+            for _ in range(num_res_blocks + 1):
+                self.up.append(level(current + skips.pop(), depth))
+                current = channels[depth]
+            if depth > 0:
+                self.upsamples.append(
+                    WrappedUpsample(
+                        spatial_dims=2, mode="nontrainable", in_channels=current, out_channels=current,
+                        interp_mode="nearest", scale_factor=2.0, align_corners=None,
+                        post_conv=nn.Conv2d(current, current, 3, padding=1),
+                    )  # fmt: skip
+                )
+        self.blocks_per_scale = num_res_blocks
+        self.head = nn.Sequential(
+            nn.GroupNorm(norm_num_groups, current, eps=1e-6), nn.SiLU(),
+            zero_module(nn.Conv2d(current, latent_channels, 3, padding=1)),
+        )  # fmt: skip
+
+    def forward(
+        self, z: torch.Tensor, mask: torch.Tensor, timesteps: torch.Tensor, positions: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Noise in each frame of `z`.
+
+        Args:
+            z: noisy latents, clean where `mask` is 1, `(B, L, c, h, w)`; h and w multiples of `divisor`.
+            mask: 1 for known frames, `(B, L)`; all zero is the unconditional case.
+            timesteps: `(B,)`, in 0 to T - 1.
+            positions: ascending frame positions in steps of the training window, `(L,)`; default 0, 1, 2, ...
+
+        Returns:
+            Predicted noise, `(B, L, c, h, w)`; meaningless at known frames.
+        """
+        if positions is None:
+            positions = torch.arange(z.shape[1], device=z.device)
+        positions = positions.to(z.device, torch.float32)
+        output = self._network(z, mask, timesteps, positions)
+        if self.prior == "none":
+            return output
+        alpha_bar = self.alphas_cumprod[timesteps].view(-1, 1, 1, 1, 1)
+        weights = interpolation_weights(mask, positions)
+        guess = torch.einsum("bij,bjchw->bichw", weights.to(z.dtype), z)
+        # Nothing known: latents are normalised, so zero with unit variance is the guess.
+        variance = torch.where(mask.any(1), self.prior_variance, 1.0).view(-1, 1, 1, 1, 1)
+        mean, std = gaussian_noise_estimate(z, guess, variance, alpha_bar)
+        return mean + std * output
+
+    def loss_weight(self, timesteps: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Weight that turns the squared error of the noise into that of the network's own unit-variance output, `(B,)`.
+
+        Plain noise error weighs high noise levels by next to nothing, because there even the prior knows the noise;
+        sampling in few steps lives on exactly those levels. Without a prior the weight is 1 (Eq. 6).
+        """
+        if self.prior == "none":
+            return torch.ones_like(timesteps, dtype=torch.float32)
+        alpha_bar = self.alphas_cumprod[timesteps]
+        variance = torch.where(mask.any(1), self.prior_variance, 1.0)
+        return (alpha_bar * variance + 1 - alpha_bar) / (alpha_bar * variance)
+
+    def _network(self, z, mask, timesteps, positions):
+        batch, length, _, height, width = z.shape
+        flags = mask.to(z).view(batch, length, 1, 1, 1).expand(-1, -1, 1, height, width)
+        embedding = self.embed(get_timestep_embedding(timesteps, self.embedding_channels).to(z.dtype))
+        embedding = embedding.repeat_interleave(length, dim=0)
+
+        def per_frame(module, frames):
+            return module(frames.flatten(0, 1)).unflatten(0, (batch, length))
+
+        h = per_frame(self.stem, torch.cat([z, flags], dim=2))
+        skips = [h]
+        for index, layer in enumerate(self.down):
+            h = layer(h, embedding, positions)
+            skips.append(h)
+            scale, last = divmod(index + 1, self.blocks_per_scale)
+            if last == 0 and scale <= len(self.downsamples):
+                h = per_frame(self.downsamples[scale - 1], h)
+                skips.append(h)
+        for layer in self.middle:
+            h = layer(h, embedding, positions)
+        for index, layer in enumerate(self.up):
+            h = layer(torch.cat([h, skips.pop()], dim=2), embedding, positions)
+            scale, last = divmod(index + 1, self.blocks_per_scale + 1)
+            if last == 0 and scale <= len(self.upsamples):
+                h = per_frame(self.upsamples[scale - 1], h)
+        return per_frame(self.head, h)
