@@ -1,0 +1,107 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What stands beside an output: how it was made, and which of its frames are synthetic."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from custom.data.pullbacks import stem
+from custom.errors import InputError
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file, read in pieces, as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sidecar_path(path_nii: str | Path) -> Path:
+    """`<stem>.json` beside `<stem>.nii.gz`."""
+    return Path(path_nii).with_name(f"{stem(path_nii)}.json")
+
+
+def write_json(path: str | Path, content: Any) -> Path:
+    """Write JSON under a temporary name, then rename: the file is complete or not there.
+
+    Raises:
+        InputError: the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        fault = f"cannot be written ({error.strerror})"
+        raise InputError(path, fault, "free some space or choose another output folder") from error
+    return path
+
+
+def write_sidecar(
+    path_nii: str | Path,
+    *,
+    bundle: str,
+    version: str,
+    weights_sha256: str | None,
+    options: Mapping[str, Any],
+    seed: int | None,
+    input_path: str | Path,
+    input_sha256: str,
+    synthetic: Sequence[bool] | Sequence[int],
+    extra: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the provenance of an output volume as `<stem>.json` beside it.
+
+    Args:
+        path_nii: the output.
+        bundle: name of the bundle that made it.
+        version: of the bundle.
+        weights_sha256: of the checkpoint; None where the method has no weights.
+        options: every option of the run that changes the result.
+        seed: of the run; None where nothing is drawn.
+        input_path: the input; only its file name is recorded, paths can name patients.
+        input_sha256: of the input file.
+        synthetic: one bool per frame of the output, or the indices of its synthetic frames.
+        extra: more entries.
+
+    Returns:
+        The path of the JSON.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    frames = np.asarray(synthetic)
+    indices = np.flatnonzero(frames) if frames.dtype == bool else frames.astype(int)
+    return write_json(
+        sidecar_path(path_nii),
+        {
+            "bundle": bundle,
+            "version": version,
+            "weights_sha256": weights_sha256,
+            "options": dict(options),
+            "seed": seed,
+            "input": Path(input_path).name,
+            "input_sha256": input_sha256,
+            "output": Path(path_nii).name,
+            "synthetic_frames": indices.tolist(),
+            **(extra or {}),
+        },
+    )
