@@ -1,0 +1,224 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Simulated intracoronary OCT pullbacks with dense ground truth.
+
+``python -m custom.phantoms.oct --output_dir DIR --num_patients 8`` writes a data set split by patient.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from tqdm import tqdm
+
+from custom.errors import InputError
+from custom.phantoms.oct_anatomy import SHEATH_RADIUS_MM, Label, Vessel
+from custom.phantoms.oct_fields import SmoothNoise
+from custom.phantoms.oct_physics import Optics, detect, rings, scatterers
+
+__all__ = ["Label", "OctPhantomConfig", "OctPullback", "simulate_pullback", "write_phantom_dataset"]
+
+VERSION = 1  # of the simulation: raise it when the same seed gives other images, so that written sets are made anew
+
+
+@dataclass(frozen=True)
+class OctPhantomConfig:
+    """How a pullback is acquired. The vessel, its disease and the console's contrast are drawn from the seed.
+
+    Args:
+        num_frames: frames of the pullback.
+        num_alines: A-lines of one rotation.
+        num_depths: samples along the beam.
+        frame_pitch_mm: distance between frames.
+        depth_spacing_mm: distance between samples.
+        stent: whether a stent is in the vessel; None lets the seed decide.
+        looks: detections averaged in power before the display; 1 gives raw, fully developed speckle.
+        speckle_length_mm: distance along the pullback over which speckle is renewed.
+        nurd_deg: standard deviation of the angle error of the rotation.
+        heart_motion_mm: amplitude of the heart's motion.
+    """
+
+    num_frames: int = 60
+    num_alines: int = 256
+    num_depths: int = 256
+    frame_pitch_mm: float = 0.2
+    depth_spacing_mm: float = 0.0102
+    stent: bool | None = None
+    looks: int = 2
+    speckle_length_mm: float = 0.025
+    nurd_deg: float = 1.3
+    heart_motion_mm: float = 0.12
+
+
+@dataclass(frozen=True)
+class OctPullback:
+    """A pullback and its truth.
+
+    Args:
+        polar: uint8 (A-lines, depths, frames).
+        labels: uint8 of the same shape, ids of `Label`.
+        spacing_mm: (1.0, depth, frame) spacing; the angle has none and carries 1.0.
+    """
+
+    polar: np.ndarray
+    labels: np.ndarray
+    spacing_mm: tuple[float, float, float]
+
+    def cartesian(self, size: int | None = None) -> np.ndarray:
+        """The frames as the console shows them, uint8 (size, size, frames)."""
+        from custom.data.oct_coordinates import polar_to_cartesian
+
+        return polar_to_cartesian(self.polar, size)
+
+
+def simulate_pullback(config: OctPhantomConfig, seed: int, pitch_divisor: int = 1) -> OctPullback:
+    """Pull the catheter through a random vessel.
+
+    Args:
+        config: the acquisition.
+        seed: of the vessel, the contrast and the speckle.
+        pitch_divisor: d gives the same vessel at 1/d of the pitch, ``(num_frames - 1) * d + 1`` frames, of which every
+            d-th is bit for bit the frame of the plain pullback.
+
+    Returns:
+        Frames, labels and spacing.
+    """
+    rng = np.random.default_rng(seed)
+    vessel = Vessel(rng, config.num_frames, config.frame_pitch_mm, config.stent, config.heart_motion_mm)
+    optics = Optics(
+        looks=config.looks,
+        gain=rng.uniform(14, 25),
+        noise=rng.uniform(0.07, 0.14),
+        compression=rng.uniform(32, 40),
+        focus_mm=rng.uniform(0.8, 1.6),
+    )
+    rotation = SmoothNoise(rng, 8.0), SmoothNoise(rng, 1.5, (1, 5), roll_off=2.0)
+    times = np.arange((config.num_frames - 1) * pitch_divisor + 1) / pitch_divisor
+    shape = (config.num_alines, config.num_depths, len(times))
+    polar, labels = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+    for i, time in enumerate(times):
+        polar[..., i], labels[..., i] = _acquire(config, vessel, optics, rotation, seed, float(time))
+    spacing = (1.0, config.depth_spacing_mm, config.frame_pitch_mm / pitch_divisor)
+    return OctPullback(polar, labels, spacing)
+
+
+def _acquire(
+    config: OctPhantomConfig,
+    vessel: Vessel,
+    optics: Optics,
+    rotation: tuple[SmoothNoise, SmoothNoise],
+    seed: int,
+    time: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One rotation that starts at `time` (in frames of the plain pullback): gray frame and labels, both (A, D)."""
+    turn = np.arange(config.num_alines) / config.num_alines
+    drift, ripple = rotation
+    error = np.deg2rad(config.nurd_deg) * (2 * drift(time + turn) + ripple(time + 0 * turn, 2 * np.pi * turn))
+    radii = (np.arange(config.num_depths) + 0.5) * config.depth_spacing_mm
+    tissue = vessel.cut(2 * np.pi * turn + error, time + turn, radii)
+
+    mean = optics.collect(tissue.amplitude, tissue.attenuation, radii)
+    mirror, sheath = rings(2 * np.pi * turn, radii, SHEATH_RADIUS_MM, optics.compression)
+    stack = (2 * config.looks, config.num_alines, config.num_depths)
+    phasors = scatterers(seed, time * config.frame_pitch_mm / config.speckle_length_mm, stack)
+    sigma = (
+        optics.angular_sigma_rad * config.num_alines / (2 * np.pi),
+        optics.axial_sigma_mm / config.depth_spacing_mm,
+    )
+    floor = optics.noise * phasors[config.looks :]
+    amplitude = detect(mean + sheath, phasors[: config.looks], sigma, floor, mirror)
+    return optics.display(amplitude), tissue.labels
+
+
+def write_phantom_dataset(
+    folder: str | Path,
+    num_patients: int = 8,
+    config: OctPhantomConfig | None = None,
+    seed: int = 0,
+    val: int = 1,
+    test: int = 2,
+) -> Path:
+    """Write a data set of phantom patients; what is already there, complete and of the same make, is kept.
+
+    Args:
+        folder: receives ``OCT01.nii.gz`` (frames), ``labels/OCT01.nii.gz`` (truth), ``OCT01.json``, ``datalist.json``.
+        num_patients: pullbacks, each of another vessel and contrast.
+        config: the acquisition.
+        seed: of the set; patient i is drawn from (seed, i).
+        val: patients for validation.
+        test: patients for testing; the others are for training.
+
+    Returns:
+        The path of ``datalist.json``.
+
+    Raises:
+        InputError: no patient is left for training.
+    """
+    folder, config = Path(folder), config or OctPhantomConfig()
+    if num_patients <= val + test:
+        raise InputError(folder, f"{num_patients} patients leave none for training", f"ask for more than {val + test}")
+    (folder / "labels").mkdir(parents=True, exist_ok=True)
+    names = [f"OCT{i + 1:02d}" for i in range(num_patients)]
+    for i, name in enumerate(tqdm(names, desc="OCT phantom", unit="patient")):
+        _write_patient(folder, name, config, int(np.random.SeedSequence([seed, i]).generate_state(1)[0]))
+    entries = [{"image": f"{n}.nii.gz", "label": f"labels/{n}.nii.gz", "patient": n} for n in names]
+    first = num_patients - val - test
+    split = {"training": entries[:first], "validation": entries[first : first + val], "test": entries[first + val :]}
+    datalist = folder / "datalist.json"
+    _write_json(datalist, split)
+    return datalist
+
+
+def _write_patient(folder: Path, name: str, config: OctPhantomConfig, seed: int) -> None:
+    """Write one patient unless it is there; the sidecar comes last and vouches for the images."""
+    image, label, sidecar = folder / f"{name}.nii.gz", folder / "labels" / f"{name}.nii.gz", folder / f"{name}.json"
+    make = {"phantom": "oct", "version": VERSION, "seed": seed, "config": asdict(config)}
+    fingerprint = hashlib.sha256(json.dumps(make, sort_keys=True).encode()).hexdigest()
+    if sidecar.exists() and image.exists() and label.exists():
+        if json.loads(sidecar.read_text()).get("fingerprint") == fingerprint:
+            return
+    sidecar.unlink(missing_ok=True)
+    pullback = simulate_pullback(config, seed)
+    for path, array in ((image, pullback.polar), (label, pullback.labels)):
+        nifti = nib.Nifti1Image(array, np.diag([*pullback.spacing_mm, 1.0]))
+        nifti.header["descrip"] = b"OCT polar"
+        nifti.header.set_xyzt_units("mm")
+        part = path.with_name(f".{path.name}.part.nii.gz")
+        nib.save(nifti, part)
+        os.replace(part, path)
+    labels = {label.name.lower(): int(label) for label in Label}
+    make |= {"coordinates": "polar", "spacing_mm": pullback.spacing_mm, "labels": labels, "fingerprint": fingerprint}
+    _write_json(sidecar, make)
+
+
+def _write_json(path: Path, content: dict) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(part, path)
+
+
+def main(output_dir: str, num_patients: int = 8, seed: int = 0, val: int = 1, test: int = 2, **acquisition) -> None:
+    """Write a phantom data set to `output_dir`; further flags are fields of `OctPhantomConfig`."""
+    config = replace(OctPhantomConfig(), **acquisition)
+    print(write_phantom_dataset(output_dir, num_patients, config, seed, val, test))
+
+
+if __name__ == "__main__":
+    import fire
+
+    fire.Fire(main)
