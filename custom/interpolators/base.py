@@ -27,9 +27,12 @@ class Interpolator(nn.Module):
     Attributes:
         num_neighbours: how many known frames the method reads, half of them on each side of the gap. Where the
             pullback ends, the caller replicates the end frame.
+        wrap_rows: whether the last row is a neighbour of the first, as the A-lines of a whole polar frame are. Set by
+            whoever knows the frames; methods for which it makes no difference ignore it.
     """
 
     num_neighbours: int = 2
+    wrap_rows: bool = False
 
     def interpolate(
         self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None

@@ -44,7 +44,6 @@ class CardioInterp(Interpolator):
         tile_size: tile in pixels, (height, width), multiples of 32; frames up to this size are run whole.
         tile_overlap: share of a tile in common with the next.
         tile_batch_size: tiles run at once.
-        wrap_rows: continue the first row after the last, as the A-lines of a whole polar frame do.
     """
 
     def __init__(
@@ -58,12 +57,11 @@ class CardioInterp(Interpolator):
         tile_size: Sequence[int] = (256, 256),
         tile_overlap: float = 0.25,
         tile_batch_size: int = 8,
-        wrap_rows: bool = False,
     ) -> None:
         super().__init__()
         self.autoencoder, self.denoiser = autoencoder, denoiser
         self.num_inference_steps, self.guidance_weight, self.eta = num_inference_steps, guidance_weight, eta
-        self.prediction_type, self.wrap_rows = prediction_type, wrap_rows
+        self.prediction_type = prediction_type
         self.tiler = FrameTiler(tile_size, tile_overlap, tile_batch_size, cell=autoencoder.factor)
         self.register_buffer("latent_shift", torch.zeros(autoencoder.latent_channels, 1, 1))
         self.register_buffer("latent_scale", torch.ones(autoencoder.latent_channels, 1, 1))

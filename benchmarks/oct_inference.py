@@ -1,0 +1,226 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""What an interpolated OCT frame costs: seconds and memory, and how both grow with frames, tiles and batch size.
+
+    python benchmarks/oct_inference.py                              the table: each row in a fresh process
+    python benchmarks/oct_inference.py --pullback 400x497x1025      a synthetic file, streamed from disk to disk
+
+The network is the one of the bundle's `inference.json`, with the weights of `models/model.pt` if they are there: speed
+and memory do not depend on them. The frames are noise.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import fire
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from monai.utils import ensure_tuple
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from custom.data.pullbacks import PullbackWriter, new_pullback  # noqa: E402
+from custom.inferers.gaps import GapInferer  # noqa: E402
+from custom.inferers.streaming import Provenance, interpolate_pullback  # noqa: E402
+from custom.interpolators.base import Interpolator  # noqa: E402
+from custom.training.export import load_model  # noqa: E402
+
+BUNDLE = ROOT / "bundles" / "cardiointerp"
+COLUMNS = {
+    "frames": "acquired frames",
+    "size": "frame size",
+    "tiles": "tiles per frame",
+    "gap_batch_size": "gap batch",
+    "seconds": "s in all",
+    "seconds_per_frame": "s per interpolated frame",
+    "idle_mib": "MiB before the first frame",
+    "peak_mib": "MiB at most",
+}
+
+
+def main(
+    frames: Sequence[int] = (8, 16, 32),
+    sizes: Sequence[str] = ("256x256", "256x448", "448x448"),
+    gap_batch_sizes: Sequence[int] = (1, 2, 4),
+    factor: int = 6,
+    pullback: str | None = None,
+    device: str | None = None,
+    output: str | None = None,
+    config: str | None = None,
+    **overrides: Any,
+) -> None:
+    """Measure, print a Markdown table and its JSON.
+
+    Args:
+        frames: numbers of acquired frames, the first of them while the rest varies.
+        sizes: frame sizes HxW, likewise.
+        gap_batch_sizes: windows per network call, likewise.
+        factor: dense steps per gap.
+        pullback: FRAMESxHxW; instead of the table, one such file is written, streamed and measured.
+        device: cuda if there is one, else cpu.
+        output: a file for the JSON.
+        config: a bundle config with `network_def`; the bundle's inference.json by default.
+        overrides: ids of that config, such as --num_inference_steps 4.
+    """
+    frames, sizes, gap_batch_sizes = (ensure_tuple(values) for values in (frames, sizes, gap_batch_sizes))
+    common = {
+        "factor": factor,
+        "device": device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        "config": str(config or BUNDLE / "configs" / "inference.json"),
+        "overrides": overrides,
+    }
+    if pullback:
+        count, size = pullback.split("x", 1)
+        rows = [{"frames": int(count), "size": size, "gap_batch_size": gap_batch_sizes[0], **common}]
+        measure: Callable[..., dict] = measure_file
+    else:
+        # One axis at a time, from the first value of each; a row of only first values comes once.
+        axes = {"frames": frames, "size": sizes, "gap_batch_size": gap_batch_sizes}
+        first = {name: values[0] for name, values in axes.items()}
+        varied = [first] + [first | {name: value} for name, values in axes.items() for value in values[1:]]
+        rows = [row | common for row in varied]
+        measure = measure_stream
+    print(f"machine: {machine(common['device'])}\nnetwork: {common['config']} {overrides or ''}\n", flush=True)
+    print("| " + " | ".join(COLUMNS.values()) + " |\n" + "|---" * len(COLUMNS) + "|", flush=True)
+    results = []
+    for row in rows:
+        with ProcessPoolExecutor(1, get_context("spawn")) as fresh:
+            results.append(fresh.submit(measure, **row).result())
+        print("| " + " | ".join(_cell(results[-1][name]) for name in COLUMNS) + " |", flush=True)
+    report = json.dumps({"machine": machine(common["device"]), **common, "rows": results}, indent=2)
+    print(f"\n```json\n{report}\n```")
+    if output:
+        Path(output).write_text(report + "\n")
+
+
+def measure_stream(
+    frames: int, size: str, gap_batch_size: int, factor: int, device: str, config: str, overrides: dict[str, Any]
+) -> dict[str, Any]:
+    """One row: `frames` frames of noise through `GapInferer.stream`, in this process."""
+    network = build_network(config, device, overrides)
+    shape = _parse_size(size)
+    generator = torch.Generator().manual_seed(0)
+    noise = (torch.rand(1, *shape, generator=generator).to(device) for _ in range(frames))
+
+    def run() -> None:
+        for frame in GapInferer(factor, gap_batch_size=gap_batch_size).stream(noise, network):
+            frame.mean.cpu()
+
+    return _measured(run, network, device, frames, shape, gap_batch_size, factor)
+
+
+def measure_file(
+    frames: int, size: str, gap_batch_size: int, factor: int, device: str, config: str, overrides: dict[str, Any]
+) -> dict[str, Any]:
+    """One row: a uint8 file of `frames` frames, interpolated from disk to disk in this process."""
+    network = build_network(config, device, overrides)
+    shape = _parse_size(size)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pullback.nii.gz"
+        info = new_pullback(path, (*shape, frames), np.uint8, (1.0, 0.00747, 0.2), "polar")
+        rng = np.random.default_rng(0)
+        with PullbackWriter(path, info, frames) as writer:
+            for _ in range(frames):
+                writer.write(rng.integers(0, 256, shape, np.uint8))
+
+        def run() -> None:
+            inferer = GapInferer(factor, gap_batch_size=gap_batch_size)
+            interpolate_pullback(path, folder, network, inferer, Provenance("benchmark", "0"), device)
+
+        return _measured(run, network, device, frames, shape, gap_batch_size, factor)
+
+
+def build_network(config: str, device: str, overrides: dict[str, Any]) -> Interpolator:
+    """The config's `network_def`, with the bundle's weights if there are any."""
+    parser = ConfigParser()
+    parser.read_config(config)
+    parser.update(overrides)
+    network = parser.get_parsed_content("network_def")
+    weights = BUNDLE / "models" / "model.pt"
+    if weights.exists():
+        load_model(network, weights)
+    return network.to(device).eval()
+
+
+def machine(device: str) -> str:
+    """What the numbers were taken on."""
+    processor = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next((line.split(": ")[1] for line in lines if line.startswith("model name")), processor)
+    accelerator = f", {torch.cuda.get_device_name()}" if device.startswith("cuda") else ""
+    threads = torch.get_num_threads()
+    return f"{platform.node()}, {processor}, {threads} torch threads, torch {torch.__version__}{accelerator}"
+
+
+def _measured(
+    run: Callable[[], None],
+    network: Interpolator,
+    device: str,
+    frames: int,
+    shape: tuple[int, int],
+    gap_batch_size: int,
+    factor: int,
+) -> dict[str, Any]:
+    idle = _peak_mib(device)
+    # The first call chooses algorithms and compiles kernels: not part of what a frame costs.
+    network.interpolate(torch.rand(1, network.num_neighbours, 1, *shape, device=device), torch.tensor([0.5]))
+    start = time.perf_counter()
+    run()  # ends with the frames on the CPU, so that nothing is still under way on a GPU
+    seconds = time.perf_counter() - start
+    return {
+        "frames": frames,
+        "size": "x".join(map(str, shape)),
+        "tiles": len(network.tiler.tiles([-(-extent // network.tiler.cell) for extent in shape])),
+        "gap_batch_size": gap_batch_size,
+        "seconds": seconds,
+        "seconds_per_frame": seconds / ((frames - 1) * (factor - 1)),
+        "idle_mib": idle,
+        "peak_mib": _peak_mib(device),
+    }
+
+
+def _peak_mib(device: str) -> float:
+    """This process's largest memory so far: allocated on the GPU if that is the device, else resident."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated() / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def _parse_size(size: str) -> tuple[int, int]:
+    height, width = size.split("x")
+    return int(height), int(width)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}" if value < 100 else f"{value:.0f}"
+    return str(value)
+
+
+if __name__ == "__main__":
+    fire.Fire(main)

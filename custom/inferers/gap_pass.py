@@ -1,0 +1,118 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The bookkeeping of one pass over a pullback: which frames are known, which gaps can be filled."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterable, MutableMapping, Sequence
+from itertools import groupby, product
+from operator import attrgetter
+
+import numpy as np
+import torch
+
+from custom.inferers.recursion import GapStep
+from custom.interpolators.base import Interpolator
+
+
+class GapPass:
+    """What one pass over a pullback remembers: the frames still needed, and how far each level of the recursion is.
+
+    Frames go by their dense index. Acquired ones are shared; synthetic ones belong to a sample, whose deeper levels see
+    no other sample's frames.
+
+    Args:
+        network: the method.
+        levels: the plan of one gap (`plan_gap`).
+        num_samples: samples kept apart.
+        batch_size: windows that go through the network together.
+        seed: of the pullback.
+    """
+
+    def __init__(
+        self, network: Interpolator, levels: Sequence[Sequence[GapStep]], num_samples: int, batch_size: int, seed: int
+    ) -> None:
+        self.network, self.levels, self.batch_size, self.seed = network, levels, batch_size, seed
+        self.factor = levels[0][0].right
+        self.offsets = [[0]]  # per level: what is known of a gap before it, its right end left to the next gap
+        for level in self.levels[:-1]:
+            self.offsets.append(sorted([*self.offsets[-1], *(index for step in level for index in step.unknown)]))
+        self.outer = network.num_neighbours // 2 - 1
+        self.acquired: dict[int, torch.Tensor] = {}
+        self.samples: list[dict[int, torch.Tensor]] = [{} for _ in range(num_samples)]
+        self.done = [0] * len(self.levels)  # gaps that each level has behind it
+        self.arrived = 0
+        self.ended = False
+
+    def arrive(self, frames: Iterable[torch.Tensor]) -> list[range]:
+        """Take in acquired frames, none of them meaning the end; return the gaps that each level can now do."""
+        arrived_before = self.arrived
+        for frame in frames:
+            self.acquired[self.arrived * self.factor] = frame
+            self.arrived += 1
+        self.ended = self.arrived == arrived_before
+        ready = self.arrived - 1
+        work = []
+        for level, done in enumerate(self.done):  # a level waits for the level above it on the gaps it looks into
+            ready = max(done, ready if self.ended else ready - self.outer)
+            work.append(range(done, ready))
+            self.done[level] = ready
+        return work
+
+    def fill(self, sample: int, work: Sequence[range]) -> None:
+        """Ask the network for one sample of `work`, level by level: windows of equal positions share a batch."""
+        known = ChainMap(self.samples[sample], self.acquired)
+        by_positions = attrgetter("positions")
+        for depth, gaps in enumerate(work):
+            for positions, steps in groupby(sorted(self.levels[depth], key=by_positions), key=by_positions):
+                windows = list(product(gaps, list(steps)))
+                for start in range(0, len(windows), self.batch_size):
+                    self._ask(known, depth, sample, positions, windows[start : start + self.batch_size])
+
+    def forget(self, frames: dict[int, torch.Tensor]) -> None:
+        """Drop what no gap to come looks at."""
+        first_needed = (self.done[-1] - self.outer) * self.factor
+        for index in [index for index in frames if index < first_needed]:
+            del frames[index]
+
+    def _ask(
+        self,
+        known: MutableMapping[int, torch.Tensor],
+        depth: int,
+        sample: int,
+        positions: Sequence[float],
+        windows: Sequence[tuple[int, GapStep]],
+    ) -> None:
+        """One call of the network for the `(gap, step)` pairs of `windows`; its answer joins `known`."""
+        neighbours = torch.stack(
+            [torch.stack([known[i] for i in self._neighbours(depth, gap, step.left)]) for gap, step in windows]
+        )
+        seeds = [_seed(self.seed, sample, gap, step.left, step.right) for gap, step in windows]
+        with torch.no_grad():
+            answer = self.network.interpolate(neighbours, neighbours.new_tensor(positions), seeds)
+        for (gap, step), frames in zip(windows, answer, strict=True):
+            known.update(zip((gap * self.factor + i for i in step.unknown), frames, strict=True))
+
+    def _neighbours(self, depth: int, gap: int, left: int) -> list[int]:
+        """Dense indices of the known frames around a window, replicated at the pullback's ends."""
+        offsets = self.offsets[depth]
+        place = gap * len(offsets) + offsets.index(left)
+        last = (self.arrived - 1) * len(offsets)
+        places = (min(max(place + shift, 0), last) for shift in range(-self.outer, self.outer + 2))
+        return [place // len(offsets) * self.factor + offsets[place % len(offsets)] for place in places]
+
+
+def _seed(*parts: int) -> int:
+    """A 63-bit seed that depends on every part."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,194 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""From gaps to dense pullbacks: the acquired frames go by, and the frames between them come out in order.
+
+Memory is that of a few gaps, however long the pullback. Nothing here knows a file, an affine or a network's inside: an
+`Interpolator` is asked about gaps, in batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from numbers import Real
+from typing import Any
+
+import torch
+from monai.inferers import Inferer
+from monai.utils import convert_to_tensor
+
+from custom.geometry import dense_count, factor_for_spacing, spacing_from_affine
+from custom.inferers.gap_pass import GapPass
+from custom.inferers.recursion import plan_gap
+from custom.interpolators.base import Interpolator
+
+
+@dataclass(frozen=True)
+class DenseFrame:
+    """One frame of the dense pullback.
+
+    Attributes:
+        index: its place in the dense pullback.
+        synthetic: False for an acquired frame.
+        mean: `(C, H, W)` in [0, 1]. The very tensor that came in where the frame is acquired, else the samples' mean.
+        std: the samples' population standard deviation, `(C, H, W)`; None for acquired frames and for one sample.
+    """
+
+    index: int
+    synthetic: bool
+    mean: torch.Tensor
+    std: torch.Tensor | None = None
+
+
+class GapInferer(Inferer):
+    """Fill every gap between consecutive frames with `factor - 1` frames.
+
+    Args:
+        factor: dense steps per gap, at least 2; `n` frames become `(n - 1) * factor + 1`.
+        target_spacing: the frame pitch in mm to reach instead: the smallest factor that does it is taken.
+        gap_batch_size: windows that go through the network together, and gaps that are held in memory.
+        num_samples: independent samples of a stochastic method; above 1, their mean and deviation come out.
+        seed: together with the sample, the gap and the window it fixes the window's noise, whatever the batch size.
+        max_factor: the largest factor that the network does in one window; larger ones recurse (`plan_gap`).
+    """
+
+    def __init__(
+        self,
+        factor: int = 6,
+        target_spacing: float | None = None,
+        gap_batch_size: int = 4,
+        num_samples: int = 1,
+        seed: int = 0,
+        max_factor: int = 6,
+    ) -> None:
+        self.factor = factor
+        self.target_spacing = target_spacing
+        self.gap_batch_size = gap_batch_size
+        self.num_samples = num_samples
+        self.seed = seed
+        self.max_factor = max_factor
+
+    def validate(self) -> None:
+        """Raise ValueError if an option is out of its range.
+
+        Done at use and not at construction, where a MONAI config would bury the sentence in a traceback.
+        """
+        if self.target_spacing is None:
+            plan_gap(self.factor, self.max_factor)
+        elif not isinstance(self.target_spacing, Real) or not 0 < self.target_spacing:
+            raise ValueError(f"target_spacing must be above 0 mm, got {self.target_spacing!r}")
+        for name, least in (("gap_batch_size", 1), ("num_samples", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+    def factor_for(self, spacing: float) -> int:
+        """The factor for a frame pitch of `spacing` mm; ValueError if that already meets the target."""
+        if self.target_spacing is None:
+            return self.factor
+        factor = factor_for_spacing(spacing, self.target_spacing)
+        if factor < 2:
+            raise ValueError(f"the frame pitch, {spacing:g} mm, already meets the target of {self.target_spacing:g} mm")
+        return factor
+
+    def __call__(self, inputs: torch.Tensor, network: Interpolator, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Interpolate whole volumes in memory.
+
+        Args:
+            inputs: `(B, C, H, W, N)` in [0, 1] with `N >= 2` frames; a `MetaTensor` if `target_spacing` is set.
+            network: the method.
+            args: unused, as is `kwargs`; MONAI's signature.
+            kwargs: unused.
+
+        Returns:
+            `(B, C, H, W, (N - 1) * factor + 1)` without metadata (`DenseGridd` gives it its grid). Acquired frames are
+            bit-identical, the others the mean of the samples.
+
+        Raises:
+            ValueError: for fewer than two frames or an option out of range.
+        """
+        self.validate()
+        factor = self.factor
+        if self.target_spacing is not None:
+            affine = inputs.affine.reshape(-1, 4, 4)[0]  # (4, 4) in MONAI Label, collated to (B, 4, 4) in an engine
+            factor = self.factor_for(spacing_from_affine(affine.cpu().numpy())[2])
+        volumes = convert_to_tensor(inputs, track_meta=False)
+        dense = volumes.new_empty((*volumes.shape[:-1], dense_count(volumes.shape[-1], factor)))
+        for volume, filled in zip(volumes, dense, strict=True):
+            for frame in self.stream(volume.unbind(-1), network, factor):
+                filled[..., frame.index] = frame.mean
+        return dense
+
+    def stream(
+        self, frames: Iterable[torch.Tensor], network: Interpolator, factor: int | None = None
+    ) -> Iterator[DenseFrame]:
+        """Interpolate frames as they come.
+
+        Held at any time: `gap_batch_size + 1` acquired frames and the filled gaps between them. A method that looks
+        past the gap's ends adds, at each level of the recursion, as many gaps as it looks aside.
+
+        Args:
+            frames: acquired frames in order, each `(C, H, W)` in [0, 1], on the network's device.
+            network: the method.
+            factor: dense steps per gap; `self.factor` unless given.
+
+        Yields:
+            Every frame of the dense pullback, in order.
+
+        Raises:
+            ValueError: for fewer than two frames or an option out of range.
+        """
+        self.validate()
+        factor = self.factor if factor is None else factor
+        state = GapPass(network, plan_gap(factor, self.max_factor), self.num_samples, self.gap_batch_size, self.seed)
+        frames = iter(frames)
+        while not state.ended:
+            work = state.arrive(islice(frames, self.gap_batch_size if state.arrived else self.gap_batch_size + 1))
+            finished = work[-1]
+            moments = {gap * factor + offset: _Moments() for gap in finished for offset in range(1, factor)}
+            for sample in range(self.num_samples):
+                state.fill(sample, work)
+                for index, moment in moments.items():
+                    moment.add(state.samples[sample][index])
+                state.forget(state.samples[sample])
+            for gap in finished:
+                yield DenseFrame(gap * factor, False, state.acquired[gap * factor])
+                for index in range(gap * factor + 1, (gap + 1) * factor):
+                    moment = moments.pop(index)
+                    yield DenseFrame(index, True, moment.mean, moment.std)
+            state.forget(state.acquired)
+        if state.arrived < 2:
+            raise ValueError(f"interpolation needs at least two frames, got {state.arrived}")
+        last = (state.arrived - 1) * factor
+        yield DenseFrame(last, False, state.acquired[last])
+
+
+class _Moments:
+    """Mean and deviation of frames that come one by one (Welford 1962)."""
+
+    def __init__(self) -> None:
+        self.count, self.mean, self._squares = 0, torch.zeros(()), torch.zeros(())
+
+    def add(self, frame: torch.Tensor) -> None:
+        self.count += 1
+        if self.count == 1:
+            self.mean = frame
+            return
+        shift = frame - self.mean
+        self.mean = self.mean + shift / self.count
+        self._squares = self._squares.to(shift) + shift * (frame - self.mean)
+
+    @property
+    def std(self) -> torch.Tensor | None:
+        return (self._squares / self.count).sqrt() if self.count > 1 else None

@@ -1,0 +1,66 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The grid of an interpolated volume."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+
+from custom.geometry import affine_for_counts
+
+
+class DenseGridd(MapTransform):
+    """Give interpolated volumes the affine that their slices have in the world.
+
+    The spacing along `axis` becomes `spacing * (n - 1) / (m - 1)` for `n` slices in the reference and `m` in the
+    prediction, read from the two shapes; the end slices stay where they were, obliquely or not. An inferer cannot do
+    this: it meets the affine as `(4, 4)` in MONAI Label and collated to `(B, 4, 4)` in an engine. Here both are right.
+
+    Follow it with `SaveImaged(resample=False)`: resampled, the volume would go back to the slices it came from.
+
+    Args:
+        keys: interpolated volumes, `([B,] C, H, W, D)`.
+        ref_key: the `MetaTensor` that they come from; its metadata is taken over.
+        axis: the interpolated array axis, -3, -2 or -1.
+        allow_missing_keys: do not complain of an absent key.
+    """
+
+    def __init__(
+        self, keys: KeysCollection = "pred", ref_key: str = "image", axis: int = -1, allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        if axis not in (-3, -2, -1):
+            raise ValueError(f"axis counts the spatial axes from the last, -3, -2 or -1, got {axis}")
+        self.ref_key, self.axis = ref_key, axis
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return `data` with each of `keys` as a `MetaTensor` on its dense grid."""
+        data = dict(data)
+        reference = data[self.ref_key]
+        for key in self.key_iterator(data):
+            counts = reference.shape[self.axis], data[key].shape[self.axis]
+            affines = reference.affine.cpu().numpy()
+            dense = [affine_for_counts(affine, 3 + self.axis, *counts) for affine in affines.reshape(-1, 4, 4)]
+            meta = {name: value for name, value in reference.meta.items() if name != "original_affine"}
+            meta["spatial_shape"] = np.array(data[key].shape[-3:])
+            volume = MetaTensor(torch.as_tensor(data[key]), meta=meta)
+            volume.affine = torch.from_numpy(np.stack(dense).reshape(affines.shape))
+            data[key] = volume
+        return data
