@@ -1,0 +1,220 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Windows of consecutive frames cut from pullbacks: random ones to train on, fixed ones to validate and test on."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, DistributedSampler
+
+from custom.data.frame_cache import FrameCache
+from custom.data.pullbacks import stem
+from custom.errors import InputError
+
+
+class _Pullbacks:
+    """The pullbacks of a datalist with the frames of each that may be used, and windows cut from them."""
+
+    def __init__(self, datalist: Sequence[dict], crop_size: Sequence[int] | None, cache_gib: float) -> None:
+        if not datalist:
+            raise ValueError("The datalist has no pullbacks.")
+        self.crop_size = None if crop_size is None else tuple(crop_size)
+        self.paths = [Path(item["image"]) for item in datalist]
+        self.cache = FrameCache(self.paths, cache_gib)
+        self.patients = [str(item["patient"]) for item in datalist]
+        self.ranges: list[range] = []
+        for path, item in zip(self.paths, datalist, strict=True):
+            info = self.cache.info(path)
+            self.ranges.append(range(info.shape[2])[slice(*item.get("frames", (None,)))])
+            if self.crop_size and (info.shape[0] < self.crop_size[0] or info.shape[1] < self.crop_size[1]):
+                fault = f"frames of {info.shape[0]}x{info.shape[1]} are smaller than the crop {self.crop_size}"
+                raise InputError(path, fault, "choose a smaller --crop_size")
+
+    def require_frames(self, count: int, why: str) -> None:
+        """Raises InputError if a pullback has fewer than `count` usable frames."""
+        for path, frames in zip(self.paths, self.ranges, strict=True):
+            if len(frames) < count:
+                remedy = "remove it from the datalist or widen its frame range"
+                raise InputError(path, f"{len(frames)} usable frames, {why} needs {count}", remedy)
+
+    def cut(self, pullback: int, indices: Sequence[int], corner: tuple[int, int]) -> np.ndarray:
+        """Crop of the given frames, `(L, 1, h, w)` float32 in [0, 1]."""
+        path = self.paths[pullback]
+        info = self.cache.info(path)
+        height, width = self.crop_size or info.shape[:2]
+        y, x = corner
+        crop = self.cache.frames(path, indices)[:, None, y : y + height, x : x + width].astype(np.float32)
+        low, high = info.intensity_range
+        return ((crop - low) / (high - low)).clip(0, 1)
+
+
+class RandomWindowDataset(Dataset):
+    """Random training windows: pullback, stride, first frame, crop and flips are drawn anew for every index.
+
+    What index `i` gives depends on `(seed, i)` alone, so a training that goes on after a kill sees the windows it would
+    have seen. Any index from 0 up is valid; `len` only says how many make an epoch (:class:`EpochWindowSampler`).
+    Pullbacks are drawn in proportion to their frames. One too short for a stride is read at the strides that fit.
+
+    Args:
+        data: dictionaries with "image" (path), "patient" and optionally "frames" [start, stop).
+        num_draws: windows in an epoch.
+        window: frames in a window.
+        strides: frame steps to choose from (paper: 1 to 3).
+        crop_size: (height, width) of the crop in pixels.
+        seed: of all draws.
+        flips: whether to mirror the first image axis (the angle of polar frames) and to reverse the frames, each with
+            probability 1/2. Depth is never mirrored.
+        cache_gib: see :class:`FrameCache`.
+
+    Raises:
+        InputError: a pullback is unusable, smaller than the crop or shorter than a window; names the file.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict],
+        num_draws: int,
+        window: int = 7,
+        strides: Sequence[int] = (1, 2, 3),
+        crop_size: Sequence[int] = (256, 256),
+        seed: int = 0,
+        flips: bool = True,
+        cache_gib: float = 4.0,
+    ) -> None:
+        self.pullbacks = _Pullbacks(data, crop_size, cache_gib)
+        self.num_draws, self.window, self.strides, self.seed, self.flips = num_draws, window, strides, seed, flips
+        self.pullbacks.require_frames((window - 1) * min(strides) + 1, f"a window of {window} frames")
+        counts = np.array([len(frames) for frames in self.pullbacks.ranges])
+        self._shares = counts / counts.sum()
+
+    def __len__(self) -> int:
+        return self.num_draws
+
+    def __getitem__(self, index: int) -> dict:
+        """Window `index`: "image" `(window, 1, h, w)` in [0, 1], "stride", "first_frame" and "patient"."""
+        rng = np.random.default_rng([self.seed, index])
+        pullback = int(rng.choice(len(self._shares), p=self._shares))
+        usable = self.pullbacks.ranges[pullback]
+        spans = {stride: (self.window - 1) * stride + 1 for stride in self.strides}
+        stride = int(rng.choice([s for s, span in spans.items() if span <= len(usable)]))
+        first = usable.start + int(rng.integers(len(usable) - spans[stride] + 1))
+        height, width, _ = self.pullbacks.cache.info(self.pullbacks.paths[pullback]).shape
+        y = int(rng.integers(height - self.pullbacks.crop_size[0] + 1))
+        x = int(rng.integers(width - self.pullbacks.crop_size[1] + 1))
+        mirror, reverse = rng.random(2) < 0.5
+        frames = self.pullbacks.cut(pullback, range(first, first + spans[stride], stride), (y, x))
+        if self.flips and mirror:
+            frames = frames[:, :, ::-1]
+        if self.flips and reverse:
+            frames = frames[::-1]
+        return {
+            "image": torch.from_numpy(np.ascontiguousarray(frames)),
+            "stride": stride,
+            "first_frame": first,
+            "patient": self.pullbacks.patients[pullback],
+        }
+
+
+class EpochWindowSampler(DistributedSampler):
+    """Fresh indices for a :class:`RandomWindowDataset` in every epoch, the same ones whenever that epoch is run.
+
+    Epoch e gets the indices from e * len on, dealt out to the ranks in turn. MONAI's engines call `set_epoch` of any
+    `DistributedSampler` when an epoch starts, before Ignite opens the iterator of the loader.
+
+    Args:
+        dataset: windows by any index from 0 up.
+        num_replicas: processes; by default those of the initialised process group, or 1.
+        rank: of this process; by default from the process group, or 0.
+    """
+
+    def __init__(self, dataset: Dataset, num_replicas: int | None = None, rank: int | None = None) -> None:
+        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            num_replicas, rank = num_replicas or 1, rank or 0
+        super().__init__(dataset, num_replicas=num_replicas, rank=rank)
+
+    def __iter__(self) -> Iterator[int]:
+        start = self.epoch * self.total_size
+        return iter(range(start + self.rank, start + self.total_size, self.num_replicas))
+
+
+class GridWindowDataset(Dataset):
+    """Fixed windows for validation and test: consecutive gaps along each pullback, crops on a fixed grid (A24).
+
+    A window is `gap + 1` frames; its last frame is the first of the next window. Each is cut at all places of a grid of
+    adjoining crops whose offset is drawn once per file name: the same places for every gap, stride and selection of
+    pullbacks.
+
+    Args:
+        data: as :class:`RandomWindowDataset`.
+        gap: frame steps between the two known frames, of which `gap - 1` frames are unknown.
+        stride: frames per step.
+        crop_size: (height, width) of the crop in pixels; None for whole frames.
+        max_windows_per_pullback: at most this many gaps, evenly spread over the pullback; None for all.
+        seed: of the grids' offsets.
+        cache_gib: see :class:`FrameCache`.
+
+    Raises:
+        InputError: a pullback is unusable, smaller than the crop or shorter than a gap; names the file.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict],
+        gap: int = 6,
+        stride: int = 1,
+        crop_size: Sequence[int] | None = (256, 256),
+        max_windows_per_pullback: int | None = None,
+        seed: int = 0,
+        cache_gib: float = 4.0,
+    ) -> None:
+        self.pullbacks = _Pullbacks(data, crop_size, cache_gib)
+        self.gap, self.stride = gap, stride
+        self.pullbacks.require_frames(gap * stride + 1, f"a gap of {gap} at stride {stride}")
+        self.windows: list[tuple[int, int, tuple[int, int]]] = []  # (pullback, first frame, crop corner)
+        for pullback, (path, usable) in enumerate(zip(self.pullbacks.paths, self.pullbacks.ranges, strict=True)):
+            firsts = np.arange(usable.start, usable.stop - gap * stride, gap * stride)
+            if max_windows_per_pullback is not None and max_windows_per_pullback < len(firsts):
+                firsts = firsts[np.linspace(0, len(firsts) - 1, max_windows_per_pullback).round().astype(int)]
+            corners = _crop_grid(self.pullbacks.cache.info(path).shape[:2], self.pullbacks.crop_size, seed, stem(path))
+            self.windows += [(pullback, int(first), corner) for first in firsts for corner in corners]
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, index: int) -> dict:
+        """Window `index`: "image" `(gap + 1, 1, h, w)` in [0, 1], "patient", "pullback", "first_frame", "crop"."""
+        pullback, first, corner = self.windows[index]
+        stop = first + self.gap * self.stride + 1
+        return {
+            "image": torch.from_numpy(self.pullbacks.cut(pullback, range(first, stop, self.stride), corner)),
+            "patient": self.pullbacks.patients[pullback],
+            "pullback": stem(self.pullbacks.paths[pullback]),
+            "first_frame": first,
+            "crop": corner,
+        }
+
+
+def _crop_grid(size: Sequence[int], crop: Sequence[int] | None, seed: int, name: str) -> list[tuple[int, int]]:
+    """Upper left corners of as many adjoining crops as fit into a frame, the whole grid at a seeded offset."""
+    if crop is None:
+        return [(0, 0)]
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    counts = [length // edge for length, edge in zip(size, crop, strict=True)]
+    spare = [length % edge for length, edge in zip(size, crop, strict=True)]
+    offset = [int(rng.integers(rest + 1)) for rest in spare]
+    return [(offset[0] + i * crop[0], offset[1] + j * crop[1]) for i in range(counts[0]) for j in range(counts[1])]

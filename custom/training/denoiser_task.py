@@ -1,0 +1,161 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Stage 2: what the masked video denoiser is given and what it is asked for, for MONAI's `SupervisedTrainer`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from ignite.engine import Engine, Events
+from monai.engines import PrepareBatch, default_prepare_batch
+from torch import nn
+
+from custom.diffusion.ddim import add_noise, target_for
+from custom.diffusion.schedules import alpha_bar_at
+from custom.training.randomness import iteration_generator
+
+
+class Codec(Protocol):
+    """What the task needs of the trained first stage."""
+
+    def encode_latents(self, frames: torch.Tensor) -> torch.Tensor:
+        """Frames `(B, L, 1, h, w)` in [0, 1] to normalised latents `(B, L, c, h/8, w/8)`."""
+
+
+class MaskedVideoPrepareBatch(PrepareBatch):
+    """Draws timestep, noise and mask for a batch of windows (CardioInterp section 2.1, Eq. 2 to 6).
+
+    It is both the trainer's `prepare_batch` and one of its handlers: as a handler it learns the iteration, from which
+    all draws are seeded, so that a resumed training draws what an uninterrupted one does.
+
+    Known frames are the first and the last; with probability `unconditional_probability` none is, which is what makes
+    guidance possible (A17). The network gets known latents clean (Eq. 5; the mask acts on latent channels only, A14)
+    and predicts every frame; the loss looks at unknown frames (A15).
+
+    Args:
+        codec: the trained autoencoder.
+        alphas_cumprod: of the noise schedule, `(T,)`.
+        unconditional_probability: of a window without known frames.
+        prediction_type: "epsilon", "v_prediction" or "sample" (`custom.diffusion.ddim.target_for`).
+        loss_region: "unknown" frames (A15) or "all".
+        condition_noise: known latents are noised to a timestep drawn below this one, as in LVDM (with 250) but
+            unknown to the network; 0 leaves them clean (A13).
+        weighting: further weight of a window's loss, called with timesteps `(B,)` and mask `(B, L)`, returns `(B,)`.
+        seed: of all draws.
+
+    Raises:
+        ValueError: unknown `loss_region`.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        alphas_cumprod: torch.Tensor,
+        unconditional_probability: float = 0.1,
+        prediction_type: str = "epsilon",
+        loss_region: str = "unknown",
+        condition_noise: int = 0,
+        weighting: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
+        seed: int = 0,
+    ) -> None:
+        if loss_region not in ("unknown", "all"):
+            raise ValueError(f"loss_region is 'unknown' or 'all', got {loss_region!r}.")
+        self.codec, self.alphas_cumprod, self.prediction_type = codec, alphas_cumprod.cpu(), prediction_type
+        self.unconditional_probability, self.loss_region = unconditional_probability, loss_region
+        self.condition_noise, self.weighting, self.seed = condition_noise, weighting, seed
+        self._engine: Engine | None = None
+
+    def attach(self, engine: Engine) -> None:
+        """Take the iteration from this engine."""
+        engine.add_event_handler(Events.STARTED, self._follow)
+
+    def _follow(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(
+        self,
+        batchdata: dict[str, torch.Tensor],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor, tuple, dict]:
+        """Inputs of the network, label of :class:`MaskedDenoisingLoss`, no arguments, keywords "mask" and "timesteps".
+
+        Args:
+            batchdata: has "image" `(B, L, 1, h, w)` in [0, 1].
+            device: of everything returned.
+            non_blocking: as in `Tensor.to`.
+            kwargs: further arguments for `Tensor.to`.
+
+        Raises:
+            RuntimeError: it is not among the engine's handlers.
+        """
+        if self._engine is None:
+            raise RuntimeError("MaskedVideoPrepareBatch must also be one of the trainer's handlers.")
+        frames, _ = default_prepare_batch(batchdata, device, non_blocking, **kwargs)
+        with torch.no_grad():
+            clean = self.codec.encode_latents(frames)
+        batch, length = clean.shape[:2]
+        generator = iteration_generator(self.seed, self._engine.state.iteration, self._engine.state.rank)
+        timesteps = torch.randint(len(self.alphas_cumprod), (batch,), generator=generator)
+        conditional = torch.rand(batch, generator=generator) >= self.unconditional_probability
+        noise = torch.randn(clean.shape, generator=generator).to(clean)
+        mask = torch.zeros(batch, length)
+        mask[:, [0, -1]] = conditional.float()[:, None]
+
+        alpha_bar = alpha_bar_at(self.alphas_cumprod, timesteps)
+        known = clean
+        if self.condition_noise > 0:
+            levels = torch.randint(self.condition_noise, (batch,), generator=generator)
+            known = add_noise(clean, noise, alpha_bar_at(self.alphas_cumprod, levels))
+        is_known = mask.bool().to(clean.device)[:, :, None, None, None]
+        inputs = torch.where(is_known, known, add_noise(clean, noise, alpha_bar))
+
+        weights = torch.ones_like(mask) if self.loss_region == "all" else 1 - mask
+        mask, timesteps, weights = (x.to(clean.device) for x in (mask, timesteps, weights))
+        if self.weighting is not None:
+            weights = weights * self.weighting(timesteps, mask)[:, None]
+        target = target_for(self.prediction_type, clean, noise, alpha_bar)
+        plane = weights[:, :, None, None, None].expand(-1, -1, 1, *clean.shape[3:])
+        return inputs, torch.cat([target, plane], dim=2), (), {"mask": mask, "timesteps": timesteps}
+
+
+class MaskedDenoisingLoss(nn.Module):
+    """Error of the prediction where the label's last channel is positive, times that channel, averaged over there.
+
+    Args:
+        kind: "l2" (Eq. 6) or "l1" (LVDM; A16).
+
+    Raises:
+        ValueError: unknown `kind`.
+    """
+
+    def __init__(self, kind: str = "l2") -> None:
+        super().__init__()
+        if kind not in ("l1", "l2"):
+            raise ValueError(f"kind is 'l1' or 'l2', got {kind!r}.")
+        self.kind = kind
+
+    def forward(self, prediction: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Scalar loss, computed in float32.
+
+        Args:
+            prediction: `(B, L, c, h, w)`.
+            label: target and weight as one tensor, `(B, L, c + 1, h, w)` (:class:`MaskedVideoPrepareBatch`).
+        """
+        target, weight = label[:, :, :-1].float(), label[:, :, -1:].float()
+        difference = prediction.float() - target
+        error = difference.square() if self.kind == "l2" else difference.abs()
+        return (weight * error).sum() / ((weight > 0).sum() * target.shape[2])

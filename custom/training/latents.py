@@ -1,0 +1,106 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Scale of the latents: measured once, before the denoiser's first iteration, and kept with its checkpoint."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from itertools import islice
+
+import ignite.distributed as idist
+import torch
+from ignite.engine import Engine, Events
+from torch import nn
+
+logger = logging.getLogger(__name__)
+
+
+@torch.no_grad()
+def measure_latent_statistics(
+    codec: nn.Module, loader: Iterable, num_batches: int, device: str | torch.device = "cpu"
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Moments of a codec's latents over the first batches of training data, summed over all processes.
+
+    Sets the codec's statistics to mean 0 and standard deviation 1 first, so that the result does not depend on them,
+    and leaves them so. The loader's sampler is set to epoch 0, so that it does not depend on earlier training either.
+
+    Args:
+        codec: has `encode_latents` (`custom.training.denoiser_task.Codec`) and `set_latent_statistics(mean, std)`.
+        loader: batches with "image" `(B, L, 1, h, w)` in [0, 1].
+        num_batches: how many of them are looked at.
+        device: the codec's.
+
+    Returns:
+        Mean and standard deviation of each latent channel, `(c,)`, and the variance of normalised latents between the
+        first and the last frame about the straight line between those two, a scalar.
+    """
+    if hasattr(getattr(loader, "sampler", None), "set_epoch"):
+        loader.sampler.set_epoch(0)
+    codec.set_latent_statistics(0.0, 1.0)
+    sums = 0.0
+    for batch in islice(iter(loader), num_batches):
+        latents = codec.encode_latents(batch["image"].to(device)).double()
+        shares = torch.linspace(0, 1, latents.shape[1], dtype=torch.float64, device=latents.device).view(-1, 1, 1, 1)
+        residual = (latents - torch.lerp(latents[:, :1], latents[:, -1:], shares))[:, 1:-1]
+        moments = [latents.new_tensor([x[:, :, 0].numel()]) for x in (latents, residual)]
+        moments += [x.sum(dim=(0, 1, 3, 4)) for x in (latents, latents.square(), residual.square())]
+        sums = sums + torch.cat(moments).cpu()
+    sums = idist.all_reduce(sums)
+    (count, residual_count), (total, squares, residual_squares) = sums[:2], sums[2:].chunk(3)
+    mean = total / count
+    variance = squares / count - mean.square()
+    between = (residual_squares / variance).mean() / residual_count
+    return mean.float(), variance.sqrt().float(), between.float()
+
+
+class LatentStatistics:
+    """Handler that normalises the codec's latents before the denoiser trains (LVDM's shift and scale).
+
+    A fresh training measures; a resumed one takes what its checkpoint holds. So put it into `StageCheckpoint`'s
+    `save_dict`, and behind `StageCheckpoint` among the handlers.
+
+    Args:
+        codec: see :func:`measure_latent_statistics`.
+        loader: the same.
+        num_batches: the same.
+        denoiser: if it has a buffer `prior_variance`, that is set to the variance of in-between latents.
+    """
+
+    def __init__(self, codec: nn.Module, loader: Iterable, num_batches: int, denoiser: nn.Module | None = None) -> None:
+        self.codec, self.loader, self.num_batches, self.denoiser = codec, loader, num_batches, denoiser
+        self._statistics: dict[str, torch.Tensor] = {}
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        if engine.state.iteration > 0:
+            return
+        mean, std, between = measure_latent_statistics(self.codec, self.loader, self.num_batches, engine.state.device)
+        self.load_state_dict({"mean": mean, "std": std, "between": between})
+        logger.info(
+            "Latents: mean %s, standard deviation %s; variance between key frames %.3f of theirs",
+            [round(x, 3) for x in mean.tolist()],
+            [round(x, 3) for x in std.tolist()],
+            between,
+        )
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return self._statistics
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        self._statistics = dict(state)
+        self.codec.set_latent_statistics(state["mean"], state["std"])
+        if hasattr(self.denoiser, "prior_variance"):
+            self.denoiser.prior_variance.copy_(state["between"])

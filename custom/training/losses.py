@@ -1,0 +1,69 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Losses of the autoencoder stage that MONAI lacks.
+
+MONAI's `PatchAdversarialLoss(criterion="hinge")` passes the discriminator's output through tanh first, so that the
+hinge never takes effect and both losses saturate; the hinge of the papers works on the output itself.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def hinge_generator_loss(fake: torch.Tensor) -> torch.Tensor:
+    """-E[D(fake)] (Lim and Ye, 2017, "Geometric GAN"); `fake` is the discriminator's raw output, any shape."""
+    return -fake.mean()
+
+
+def hinge_discriminator_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """(E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))]) / 2, as in LVDM; raw outputs of any shape."""
+    return 0.5 * ((1 - real).relu().mean() + (1 + fake).relu().mean())
+
+
+def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    """KL of the posterior from N(0, I), summed over the latent of a frame and averaged over frames.
+
+    Args:
+        mean: posterior mean, `(B, L, c, h, w)`.
+        log_variance: of the same shape.
+    """
+    divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+    return divergence.sum(dim=(2, 3, 4)).mean()
+
+
+def adaptive_weight(
+    reconstruction_loss: torch.Tensor,
+    adversarial_loss: torch.Tensor,
+    weight: torch.Tensor,
+    limit: float = 1e4,
+    loss_scale: float = 1.0,
+) -> torch.Tensor:
+    """Ratio of the two losses' gradient norms at the decoder's last layer (VQGAN, Esser et al. 2021, Eq. 7; LVDM).
+
+    Args:
+        reconstruction_loss: scalar with a graph.
+        adversarial_loss: scalar with a graph.
+        weight: parameter at which gradients are compared.
+        limit: largest ratio returned.
+        loss_scale: of mixed precision, without which half-precision gradients vanish; the ratio does not depend on it.
+
+    Returns:
+        Scalar without a graph, in [0, `limit`]; 0 where a gradient overflowed under mixed precision.
+    """
+
+    def gradient_norm(loss: torch.Tensor) -> torch.Tensor:
+        return torch.autograd.grad(loss * loss_scale, weight, retain_graph=True)[0].norm() / loss_scale
+
+    ratio = gradient_norm(reconstruction_loss) / (gradient_norm(adversarial_loss) + 1e-4)
+    return ratio.detach().nan_to_num(nan=0.0).clamp(0.0, limit)
