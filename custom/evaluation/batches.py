@@ -1,0 +1,68 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""From test windows to what a method is given: identities, seeds, batches and neighbours."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+
+def identity(item: dict[str, Any]) -> tuple[str, str, int, tuple[int, int]]:
+    """(patient, pullback, first frame, crop origin) of a test window."""
+    crop = tuple(int(v) for v in item["crop"]) if item["crop"] is not None else (0, 0)
+    return str(item["patient"]), str(item["pullback"]), int(item["first_frame"]), crop
+
+
+def window_seed(item: dict[str, Any], seed: int, sample: int) -> int:
+    """A seed that depends on the window and the sample only, so results do not depend on batching or order."""
+    name = zlib.crc32(repr(identity(item)).encode())
+    return int(np.random.SeedSequence([seed, name, sample]).generate_state(1)[0])
+
+
+def gather_neighbours(items: list[dict[str, Any]], count: int) -> tuple[torch.Tensor, str]:
+    """The known frames that a method reads, `(B, count, 1, h, w)`, and how the tables describe them.
+
+    Frames beyond the window's ends come from the items' `outer` frames, which are in pullback order, half of them
+    before the window; where there are too few, the outermost known frame is replicated.
+    """
+    frames, half = stack_frames(items), count // 2
+    left, right = frames[:, :1], frames[:, -1:]
+    real = 1
+    if "outer" in items[0]:
+        outer = torch.stack([item["outer"].as_subclass(torch.Tensor) for item in items])
+        have = outer.shape[1] // 2
+        left, right = torch.cat([outer[:, :have], left], 1), torch.cat([right, outer[:, have:]], 1)
+        real += have
+    padding = max(half - real, 0)
+    left = torch.cat([left[:, :1].expand(-1, padding, -1, -1, -1), left], 1)[:, -half:]
+    right = torch.cat([right, right[:, -1:].expand(-1, padding, -1, -1, -1)], 1)[:, :half]
+    return torch.cat([left, right], 1), f"{count}" if not padding else f"{count} ({2 * padding} replicated)"
+
+
+def stack_frames(items: list[dict[str, Any]]) -> torch.Tensor:
+    """Windows of one shape as one tensor `(B, L, 1, h, w)`."""
+    return torch.stack([item["image"].as_subclass(torch.Tensor) for item in items])
+
+
+def batches(dataset: Dataset, size: int) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+    """Windows in batches of one shape: whole frames of different pullbacks may differ in size."""
+    numbered = ((index, dataset[index]) for index in range(len(dataset)))
+    for _, group in itertools.groupby(numbered, key=lambda pair: pair[1]["image"].shape):
+        while batch := list(itertools.islice(group, size)):
+            yield [index for index, _ in batch], [item for _, item in batch]

@@ -1,0 +1,93 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The figures are drawn from what was measured, and mark what is synthetic."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from skimage.io import imread
+
+from custom.evaluation import figures, plotting, pullback_picture
+from custom.evaluation.protocol import InterpolationBenchmark
+from custom.evaluation.pullback_picture import save_pullback_picture
+from custom.interpolators.classical import LinearFrames
+
+
+def example(factor=6, windows=2, size=12):
+    truth = np.random.default_rng(0).random((windows, factor + 1, size, size))
+    truth[1:, 0] = truth[:-1, -1]
+    return truth, {"Linear": truth[:, 1:-1] * 0.9, "Perfect": truth[:, 1:-1]}
+
+
+def test_the_benchmark_draws_all_its_figures(tmp_path, make_windows):
+    windows = make_windows(factors=(2, 4))
+    InterpolationBenchmark(windows, {"Linear": LinearFrames()}, tmp_path, oracles={"Codec": lambda x: x}).run()
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    cuts = {"longitudinal_x2.png", "longitudinal_x4.png"}
+    assert names == {"comparison.png", "sequence_x4.png", "position_x4.png"} | cuts
+    for path in (tmp_path / "figures").iterdir():
+        assert imread(path).std() > 5
+
+
+def test_windows_are_joined_without_repeating_their_common_ends():
+    truth, _ = example()
+    joined = figures._join(truth, truth[:, 1:-1])
+    assert len(joined) == 2 * 6 + 1
+    np.testing.assert_array_equal(joined[6], truth[0, -1])
+    np.testing.assert_array_equal(joined[7], truth[1, 1])
+
+
+def test_comparison_shows_middle_frames_and_shares_one_error_scale():
+    figure = figures.comparison({2: example(2), 6: example(6)}, "polar")
+    truth, _ = example(6)
+    images = [image for axes in figure.axes for image in axes.get_images()]
+    np.testing.assert_array_equal(images[2].get_array(), truth[1, 3])  # row 0: frame and difference of x2, then x6
+    errors = [image for image in images if image.get_cmap().name == plotting.ERROR_MAP]
+    assert len(errors) == 6 and len({image.get_clim() for image in errors}) == 1
+
+
+def test_synthetic_and_acquired_frames_have_different_borders():
+    figure, axes = plotting.panels(1, 2, 2, 1)
+    plotting.show_frame(axes[0, 0], np.zeros((4, 4)), synthetic=False)
+    plotting.show_frame(axes[0, 1], np.zeros((4, 4)), synthetic=True)
+    acquired, synthetic = (a.spines["left"] for a in axes[0])
+    assert to_hex(acquired.get_edgecolor()) == plotting.ACQUIRED and acquired.get_linestyle() == "solid"
+    assert to_hex(synthetic.get_edgecolor()) == plotting.SYNTHETIC and synthetic.get_linestyle() != "solid"
+
+
+@pytest.mark.parametrize("coordinates", ["polar", "cartesian"])
+def test_pullback_picture(tmp_path, coordinates):
+    volume = np.random.default_rng(0).integers(0, 255, (24, 16, 13), dtype=np.uint8)
+    mask = np.arange(13) % 6 > 0
+    path = tmp_path / "new folder" / "picture.png"
+    save_pullback_picture(volume, mask, path, coordinates=coordinates, frame_pitch_mm=0.2 / 6)
+    assert imread(path).std() > 5
+    with pytest.raises(ValueError, match="does not match 13 frames"):
+        save_pullback_picture(volume, mask[:-1], path)
+
+
+def test_the_picture_shows_one_gap_with_its_acquired_ends():
+    mask = np.arange(13) % 4 > 0
+    assert pullback_picture._one_gap(mask) == [4, 5, 6, 7, 8]
+    long_gap = np.arange(25) % 24 > 0
+    shown = pullback_picture._one_gap(long_gap)
+    assert shown[0] == 0 and shown[-1] == 24 and len(shown) == pullback_picture.MAX_COLUMNS
+
+
+def test_the_longitudinal_cut_joins_opposite_alines_at_the_catheter():
+    volume = np.arange(4 * 3)[:, None].reshape(4, 3, 1).astype(float)
+    cut, _ = pullback_picture._longitudinal_cut(volume, "polar")
+    assert cut.shape == (6, 1)
+    line, opposite = cut[3:, 0], cut[:3, 0][::-1]
+    assert (opposite - line == 6).all()  # half a turn away: two rows of three depths
