@@ -13,7 +13,8 @@
 """What an interpolated OCT frame costs: seconds and memory, and how both grow with frames, tiles and batch size.
 
     python benchmarks/oct_inference.py                              the table: each row in a fresh process
-    python benchmarks/oct_inference.py --pullback 400x497x1025      a synthetic file, streamed from disk to disk
+    python benchmarks/oct_inference.py --pullback 3x497x1025,9x497x1025     synthetic files, streamed from disk to disk
+    python benchmarks/oct_inference.py --pullback 400x497x1025 --linear     the same without a network: files alone
 
 The network is the one of the bundle's `inference.json`, with the weights of `models/model.pt` if they are there: speed
 and memory do not depend on them. The frames are noise.
@@ -46,6 +47,7 @@ from custom.data.pullbacks import PullbackWriter, new_pullback  # noqa: E402
 from custom.inferers.gaps import GapInferer  # noqa: E402
 from custom.inferers.streaming import Provenance, interpolate_pullback  # noqa: E402
 from custom.interpolators.base import Interpolator  # noqa: E402
+from custom.interpolators.classical import LinearFrames  # noqa: E402
 from custom.training.export import load_model  # noqa: E402
 
 BUNDLE = ROOT / "bundles" / "cardiointerp"
@@ -67,6 +69,7 @@ def main(
     gap_batch_sizes: Sequence[int] = (1, 2, 4),
     factor: int = 6,
     pullback: str | None = None,
+    linear: bool = False,
     device: str | None = None,
     output: str | None = None,
     config: str | None = None,
@@ -79,7 +82,8 @@ def main(
         sizes: frame sizes HxW, likewise.
         gap_batch_sizes: windows per network call, likewise.
         factor: dense steps per gap.
-        pullback: FRAMESxHxW; instead of the table, one such file is written, streamed and measured.
+        pullback: FRAMESxHxW, several with commas; instead of the table, such files are written, streamed and measured.
+        linear: the average of frames in place of the network, for the cost of reading and writing alone.
         device: cuda if there is one, else cpu.
         output: a file for the JSON.
         config: a bundle config with `network_def`; the bundle's inference.json by default.
@@ -90,11 +94,12 @@ def main(
         "factor": factor,
         "device": device or ("cuda" if torch.cuda.is_available() else "cpu"),
         "config": str(config or BUNDLE / "configs" / "inference.json"),
+        "linear": linear,
         "overrides": overrides,
     }
     if pullback:
-        count, size = pullback.split("x", 1)
-        rows = [{"frames": int(count), "size": size, "gap_batch_size": gap_batch_sizes[0], **common}]
+        shapes = [shape.split("x", 1) for shape in pullback.split(",")]
+        rows = [{"frames": int(n), "size": size, "gap_batch_size": gap_batch_sizes[0], **common} for n, size in shapes]
         measure: Callable[..., dict] = measure_file
     else:
         # One axis at a time, from the first value of each; a row of only first values comes once.
@@ -117,10 +122,17 @@ def main(
 
 
 def measure_stream(
-    frames: int, size: str, gap_batch_size: int, factor: int, device: str, config: str, overrides: dict[str, Any]
+    frames: int,
+    size: str,
+    gap_batch_size: int,
+    factor: int,
+    device: str,
+    config: str,
+    linear: bool,
+    overrides: dict[str, Any],
 ) -> dict[str, Any]:
     """One row: `frames` frames of noise through `GapInferer.stream`, in this process."""
-    network = build_network(config, device, overrides)
+    network = build_network(config, device, linear, overrides)
     shape = _parse_size(size)
     generator = torch.Generator().manual_seed(0)
     noise = (torch.rand(1, *shape, generator=generator).to(device) for _ in range(frames))
@@ -133,10 +145,17 @@ def measure_stream(
 
 
 def measure_file(
-    frames: int, size: str, gap_batch_size: int, factor: int, device: str, config: str, overrides: dict[str, Any]
+    frames: int,
+    size: str,
+    gap_batch_size: int,
+    factor: int,
+    device: str,
+    config: str,
+    linear: bool,
+    overrides: dict[str, Any],
 ) -> dict[str, Any]:
     """One row: a uint8 file of `frames` frames, interpolated from disk to disk in this process."""
-    network = build_network(config, device, overrides)
+    network = build_network(config, device, linear, overrides)
     shape = _parse_size(size)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pullback.nii.gz"
@@ -153,8 +172,10 @@ def measure_file(
         return _measured(run, network, device, frames, shape, gap_batch_size, factor)
 
 
-def build_network(config: str, device: str, overrides: dict[str, Any]) -> Interpolator:
-    """The config's `network_def`, with the bundle's weights if there are any."""
+def build_network(config: str, device: str, linear: bool, overrides: dict[str, Any]) -> Interpolator:
+    """The config's `network_def`, with the bundle's weights if there are any; or linear interpolation."""
+    if linear:
+        return LinearFrames()
     parser = ConfigParser()
     parser.read_config(config)
     parser.update(overrides)
@@ -194,13 +215,18 @@ def _measured(
     return {
         "frames": frames,
         "size": "x".join(map(str, shape)),
-        "tiles": len(network.tiler.tiles([-(-extent // network.tiler.cell) for extent in shape])),
+        "tiles": _tiles(network, shape),
         "gap_batch_size": gap_batch_size,
         "seconds": seconds,
         "seconds_per_frame": seconds / ((frames - 1) * (factor - 1)),
         "idle_mib": idle,
         "peak_mib": _peak_mib(device),
     }
+
+
+def _tiles(network: Interpolator, shape: tuple[int, int]) -> int:
+    tiler = getattr(network, "tiler", None)
+    return 1 if tiler is None else len(tiler.tiles([-(-extent // tiler.cell) for extent in shape]))
 
 
 def _peak_mib(device: str) -> float:

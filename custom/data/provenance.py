@@ -55,6 +55,29 @@ def write_json(path: str | Path, content: Any) -> Path:
     return path
 
 
+def read_synthetic_frames(path_nii: str | Path, num_frames: int) -> np.ndarray:
+    """Which frames of an output are synthetic, as its sidecar says.
+
+    Args:
+        path_nii: the output.
+        num_frames: how many frames it has.
+
+    Returns:
+        `(num_frames,)`, True where the frame is synthetic.
+
+    Raises:
+        InputError: there is no sidecar, or it says nothing of synthetic frames.
+    """
+    path = sidecar_path(path_nii)
+    mask = np.zeros(num_frames, dtype=bool)
+    try:
+        mask[json.loads(path.read_text())["synthetic_frames"]] = True
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        fault = "does not say which frames are synthetic"
+        raise InputError(path, fault, "keep the sidecar beside its volume, or interpolate again") from error
+    return mask
+
+
 def write_sidecar(
     path_nii: str | Path,
     *,

@@ -15,11 +15,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import fire
+import nibabel as nib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from custom.data.oct_coordinates import polar_to_cartesian
+from custom.data.provenance import read_synthetic_frames
+from custom.data.pullbacks import inspect_pullback
 from custom.evaluation.plotting import ACQUIRED, SYNTHETIC, label_axes, save, show_frame
 
 MAX_COLUMNS = 7
@@ -77,6 +81,30 @@ def save_pullback_picture(
     save(figure, Path(path))
 
 
+def picture_of(volume: str, picture: str) -> None:
+    """Draw an interpolated pullback from disk; its sidecar says which frames are synthetic.
+
+    Args:
+        volume: what `inference.json` wrote, `<stem>_interp.nii.gz`.
+        picture: PNG, PDF or SVG file to write.
+
+    Raises:
+        InputError: the volume or its sidecar is missing or unreadable.
+    """
+    info = inspect_pullback(volume)
+    synthetic = read_synthetic_frames(volume, info.shape[2])
+    pitch = float(info.affine[:3, 2] @ info.affine[:3, 2]) ** 0.5
+    save_pullback_picture(
+        np.asarray(nib.load(volume).dataobj),
+        synthetic,
+        picture,
+        coordinates="cartesian" if info.coordinates == "cartesian" else "polar",
+        frame_pitch_mm=pitch,
+        title=f"{Path(volume).name}: {(~synthetic).sum()} acquired and {synthetic.sum()} synthetic frames",
+    )
+    print(f"wrote {picture}")
+
+
 def _one_gap(synthetic_mask: np.ndarray) -> list[int]:
     """The middle gap with both its acquired ends; of a long gap an even selection."""
     known = np.flatnonzero(~synthetic_mask)
@@ -115,3 +143,7 @@ def _mark_frames(panel: Axes, synthetic_mask: np.ndarray, pitch: float) -> None:
         x = positions[synthetic_mask == flag]
         panel.scatter(x, np.full(len(x), top), marker="|", s=36, color=colour, label=name, clip_on=False, linewidths=1)
     panel.legend(loc="lower right", bbox_to_anchor=(1, 1.02), ncols=2, fontsize=7, frameon=False, borderaxespad=0)
+
+
+if __name__ == "__main__":
+    fire.Fire(picture_of)

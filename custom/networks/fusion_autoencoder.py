@@ -83,7 +83,9 @@ class FrameEncoder(nn.Module):
         self.stem = nn.Conv2d(in_channels, channels, 3, padding=1)
         self.downs = nn.ModuleList(nn.Conv2d(w, 2 * w, 4, stride=2, padding=1) for w in widths[:-1])
         self.blocks = nn.ModuleList(ResidualBlock(w) for w in widths[1:])
-        self.head = nn.Sequential(group_norm(widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 2 * latent_channels, 3, padding=1))
+        self.head = nn.Sequential(
+            group_norm(widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 2 * latent_channels, 3, padding=1)
+        )
 
     def features(self, frames: torch.Tensor) -> list[torch.Tensor]:
         """Features of `(B, L, C, H, W)` at depths 0 to 3, each `(B, L, c, H / 2**depth, W / 2**depth)`."""
@@ -109,9 +111,7 @@ class DualPathFusion(nn.Module):
         printed_weights: see `flow_interpolation`.
     """
 
-    def __init__(
-        self, channels: int, path: str, search_radius: int | None, median: int, printed_weights: bool
-    ) -> None:
+    def __init__(self, channels: int, path: str, search_radius: int | None, median: int, printed_weights: bool) -> None:
         super().__init__()
         self.path, self.search_radius, self.median, self.printed_weights = path, search_radius, median, printed_weights
         self.project = zero_module(nn.Conv2d(channels, channels, 1))
@@ -119,9 +119,7 @@ class DualPathFusion(nn.Module):
     def forward(self, features: torch.Tensor, keys: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         first, last = keys[:, 0], keys[:, 1]
         if self.path == "flow":
-            between = flow_interpolation(
-                first, last, positions, self.search_radius, self.median, self.printed_weights
-            )
+            between = flow_interpolation(first, last, positions, self.search_radius, self.median, self.printed_weights)
         elif self.path == "linear":
             between = linear_interpolation(first, last, positions)
         else:
@@ -212,12 +210,14 @@ class FusionAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         if temporal not in TEMPORAL_MODES or fusion not in FUSION_MODES:
-            raise ValueError(f"temporal is one of {TEMPORAL_MODES} and fusion one of {FUSION_MODES}, got {temporal!r}, {fusion!r}.")
+            raise ValueError(
+                f"temporal is one of {TEMPORAL_MODES}, fusion one of {FUSION_MODES}, got {temporal!r} and {fusion!r}."
+            )
         self.latent_channels = latent_channels
         self.encoder = FrameEncoder(in_channels, channels, latent_channels)
         self.decoder = FusionDecoder(
-            in_channels, channels, latent_channels, num_res_blocks, temporal, fusion, flow_depths, search_radius, median,
-            printed_weights,
+            in_channels, channels, latent_channels, num_res_blocks, temporal, fusion, flow_depths, search_radius,
+            median, printed_weights,
         )  # fmt: skip
 
     @property
@@ -253,7 +253,7 @@ class FusionAutoencoder(nn.Module):
             latent_noise_std: Gaussian noise added to the latents of the frames in between, as a share of their
                 standard deviation. At inference those latents are generated, not encoded; noise in training keeps
                 the decoder from trusting them too far (A12).
-            generator: of that noise and of the posterior sample.
+            generator: of that noise, on the CPU.
 
         Returns:
             Reconstruction `(B, L, C, H, W)`, posterior mean and log variance `(B, L, c, H/8, W/8)`.

@@ -9,7 +9,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Temporal shift along the frames of a stack (Lin et al., ICCV 2019), the P-3D block of the dual-path fusion decoder."""
+"""Temporal shift along frames (Lin et al., ICCV 2019), the P-3D block of the dual-path fusion decoder."""
 
 from __future__ import annotations
 

@@ -165,8 +165,13 @@ class MaskedVideoDenoiser(nn.Module):
             if depth > 0:
                 self.upsamples.append(
                     WrappedUpsample(
-                        spatial_dims=2, mode="nontrainable", in_channels=current, out_channels=current,
-                        interp_mode="nearest", scale_factor=2.0, align_corners=None,
+                        spatial_dims=2,
+                        mode="nontrainable",
+                        in_channels=current,
+                        out_channels=current,
+                        interp_mode="nearest",
+                        scale_factor=2.0,
+                        align_corners=None,
                         post_conv=nn.Conv2d(current, current, 3, padding=1),
                     )  # fmt: skip
                 )

@@ -28,7 +28,8 @@ def small(**options) -> CardioInterp:
         alphas_cumprod(betas()), channels=(16, 16), num_res_blocks=1, spatial_attention=(False, True),
         temporal_attention=(True, True), num_head_channels=8, norm_num_groups=8,
     )  # fmt: skip
-    return CardioInterp(FusionAutoencoder(channels=8, num_res_blocks=1), denoiser, **{"num_inference_steps": 2} | options).eval()
+    autoencoder = FusionAutoencoder(channels=8, num_res_blocks=1)
+    return CardioInterp(autoencoder, denoiser, **{"num_inference_steps": 2} | options).eval()
 
 
 POSITIONS = torch.tensor([0.25, 0.5, 0.75])
