@@ -125,7 +125,7 @@ def interpolate_pullback(
             stack.enter_context(std_writer)
         frames = (torch.from_numpy(ahead.normalised(k)).to(device).unsqueeze(0) for k in range(num_frames))
         dense = inferer.stream(frames, network, factor)
-        for frame in tqdm(dense, desc=stem(path), total=num_dense, unit="frame", smoothing=0):
+        for frame in tqdm(dense, desc=stem(path), total=num_dense, unit="frame", smoothing=0, mininterval=1):
             if frame.synthetic:
                 writer.write(acquired.denormalise(frame.mean.squeeze(0).cpu().numpy()))
             else:
