@@ -59,7 +59,7 @@ ROWS = (
     Row("+ dual-path fusion", "fusion", "shift", "flow"),
 )
 
-#: Options of `train.json` per budget. "demo" shows that it runs; "default" is what the shipped weights were given.
+#: Options of `train.json` per budget. "demo" shows that it runs; "default" keeps the config's own numbers.
 BUDGETS: dict[str, dict[str, Any]] = {
     "demo": {"autoencoder_epochs": 1, "denoiser_epochs": 1, "epoch_length": 4, "crop_size": [64, 64]},
     "small": {"autoencoder_epochs": 8, "denoiser_epochs": 12, "epoch_length": 50, "crop_size": [128, 128]},
