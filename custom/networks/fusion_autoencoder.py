@@ -94,8 +94,9 @@ class FrameEncoder(nn.Module):
             levels.append(block(per_frame(down, levels[-1])))
         return levels
 
-    def forward(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        mean, log_variance = per_frame(self.head, self.features(frames)[-1]).chunk(2, dim=2)
+    def posterior(self, deepest: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance of the latent, from the features at depth 3."""
+        mean, log_variance = per_frame(self.head, deepest).chunk(2, dim=2)
         return mean, log_variance.clamp(-30, 20)
 
 
@@ -227,7 +228,7 @@ class FusionAutoencoder(nn.Module):
 
     def encode(self, frames: torch.Tensor) -> torch.Tensor:
         """Posterior mean of each frame, `(B, L, C, H, W)` in [-1, 1] to `(B, L, c, H/8, W/8)`."""
-        return self.encoder(frames)[0]
+        return self.encoder.posterior(self.encoder.features(frames)[-1])[0]
 
     def decode(self, latents: torch.Tensor, key_frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Frames of a window from their latents and the two key frames.
@@ -258,12 +259,13 @@ class FusionAutoencoder(nn.Module):
         Returns:
             Reconstruction `(B, L, C, H, W)`, posterior mean and log variance `(B, L, c, H/8, W/8)`.
         """
-        key_features = self.encoder.features(frames[:, [0, -1]]) if len(self.decoder.fusions) else []
-        mean, log_variance = self.encoder(frames)
+        features = self.encoder.features(frames)
+        mean, log_variance = self.encoder.posterior(features[-1])
         latents = mean
         if latent_noise_std > 0:
             noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype).to(mean.device)
             noise[:, [0, -1]] = 0
             latents = mean + latent_noise_std * mean.detach().std() * noise
         positions = torch.linspace(0, 1, frames.shape[1], device=frames.device)
+        key_features = [level[:, [0, -1]] for level in features]
         return self.decoder(latents, key_features, positions), mean, log_variance
