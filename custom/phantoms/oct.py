@@ -159,7 +159,7 @@ def write_phantom_dataset(
         folder: receives ``OCT01.nii.gz`` (frames), ``labels/OCT01.nii.gz`` (truth), ``OCT01.json``, ``datalist.json``.
         num_patients: pullbacks, each of another vessel and contrast.
         config: the acquisition.
-        seed: of the set; patient i is drawn from (seed, i).
+        seed: of the set; patient i of a section is drawn from (seed, i, section), whatever the set's size.
         val: patients for validation.
         test: patients for testing; the others are for training.
 
@@ -173,12 +173,18 @@ def write_phantom_dataset(
     if num_patients <= val + test:
         raise InputError(folder, f"{num_patients} patients leave none for training", f"ask for more than {val + test}")
     (folder / "labels").mkdir(parents=True, exist_ok=True)
-    names = [f"OCT{i + 1:02d}" for i in range(num_patients)]
-    for i, name in enumerate(tqdm(names, desc="OCT phantom", unit="patient")):
-        _write_patient(folder, name, config, int(np.random.SeedSequence([seed, i]).generate_state(1)[0]))
-    entries = [{"image": f"{n}.nii.gz", "label": f"labels/{n}.nii.gz", "patient": n} for n in names]
-    first = num_patients - val - test
-    split = {"training": entries[:first], "validation": entries[first : first + val], "test": entries[first + val :]}
+    # Each section draws from seeds of its own, so that the test patients of one set are never the training patients of a
+    # larger or smaller one: weights trained on any set can be tested on any other.
+    sections = {"training": [], "validation": [1], "test": [2]}
+    counts = {"training": num_patients - val - test, "validation": val, "test": test}
+    patients = [(section, i) for section in sections for i in range(counts[section])]
+    split: dict[str, list[dict]] = {section: [] for section in sections}
+    for number, (section, i) in enumerate(tqdm(patients, desc="OCT phantom", unit="patient"), start=1):
+        name = f"OCT{number:02d}"
+        _write_patient(
+            folder, name, config, int(np.random.SeedSequence([seed, i, *sections[section]]).generate_state(1)[0])
+        )
+        split[section].append({"image": f"{name}.nii.gz", "label": f"labels/{name}.nii.gz", "patient": name})
     datalist = folder / "datalist.json"
     _write_json(datalist, split)
     return datalist

@@ -170,3 +170,21 @@ def test_dataset_is_split_marked_and_kept(tmp_path: Path, monkeypatch: pytest.Mo
 def test_dataset_needs_patients_to_train_on(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="none for training"):
         write_phantom_dataset(tmp_path / "set", 3)
+
+
+def test_test_patients_do_not_depend_on_the_size_of_the_set_and_are_never_trained_on(tmp_path: Path) -> None:
+    tiny = OctPhantomConfig(num_frames=2, num_alines=32, num_depths=32)
+    seeds = []
+    for size in (4, 6):
+        datalist = json.loads(write_phantom_dataset(tmp_path / str(size), size, tiny).read_text())
+        seeds.append(
+            {
+                section: [
+                    json.loads((tmp_path / str(size) / f"{entry['patient']}.json").read_text())["seed"]
+                    for entry in entries
+                ]
+                for section, entries in datalist.items()
+            }
+        )
+    assert seeds[0]["test"] == seeds[1]["test"] and seeds[0]["validation"] == seeds[1]["validation"]
+    assert not set(seeds[0]["test"]) & set(seeds[1]["training"])
