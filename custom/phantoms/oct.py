@@ -173,8 +173,8 @@ def write_phantom_dataset(
     if num_patients <= val + test:
         raise InputError(folder, f"{num_patients} patients leave none for training", f"ask for more than {val + test}")
     (folder / "labels").mkdir(parents=True, exist_ok=True)
-    # Each section draws from seeds of its own, so that the test patients of one set are never the training patients of a
-    # larger or smaller one: weights trained on any set can be tested on any other.
+    # Each section has seeds of its own: the test patients of one set are never the training patients of a larger or
+    # smaller one, so that weights trained on any set can be tested on any other.
     sections = {"training": [], "validation": [1], "test": [2]}
     counts = {"training": num_patients - val - test, "validation": val, "test": test}
     patients = [(section, i) for section in sections for i in range(counts[section])]
