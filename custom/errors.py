@@ -13,7 +13,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import TracebackType
 
 
 class InputError(ValueError):
@@ -28,3 +30,22 @@ class InputError(ValueError):
     def __init__(self, path: str | Path, fault: str, remedy: str) -> None:
         self.path, self.fault, self.remedy = Path(path), fault, remedy
         super().__init__(f"{path}: {fault}; {remedy}")
+
+
+def report_input_errors() -> None:
+    """From now on, an `InputError` that nobody catches ends the process with its one line instead of a traceback.
+
+    For commands: MONAI wraps whatever a config's component raises, and the line would be somewhere in the middle. First
+    in a config's `run`.
+    """
+    sys.excepthook = _report
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, InputError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        sys.__excepthook__(kind, error, trace)
+    else:
+        print(f"error: {cause}", file=sys.stderr)
