@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ignite.distributed as idist
+
 from custom.data.datalist import load_datalist
 from custom.errors import InputError
 from custom.phantoms.oct import OctPhantomConfig, write_phantom_dataset
@@ -39,7 +41,9 @@ def oct_datalist(
         InputError: the folder has no datalist, or one without images in this section.
     """
     if dataset_dir is None:
-        path = write_phantom_dataset(phantom_dir, num_patients, OctPhantomConfig(**(phantom or {})))
+        # With several processes on a machine one makes the files, the others find them.
+        with idist.one_rank_first(local=True):
+            path = write_phantom_dataset(phantom_dir, num_patients, OctPhantomConfig(**(phantom or {})))
     else:
         path = Path(dataset_dir) / "datalist.json"
         if not path.is_file():

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -47,6 +47,9 @@ class MaskedVideoPrepareBatch(PrepareBatch):
     Args:
         codec: the trained autoencoder.
         alphas_cumprod: of the noise schedule, `(T,)`.
+        window_lengths: lengths to choose from for each batch, which is then cut after that many frames; None for the
+            whole window, as the paper trains. Shorter windows teach the network how little a frame between close
+            neighbours varies, which it cannot know at x2 and x4 from windows of 7 alone (A19).
         unconditional_probability: of a window without known frames.
         prediction_type: "epsilon", "v_prediction" or "sample" (`custom.diffusion.ddim.target_for`).
         loss_region: "unknown" frames (A15) or "all".
@@ -63,6 +66,7 @@ class MaskedVideoPrepareBatch(PrepareBatch):
         self,
         codec: Codec,
         alphas_cumprod: torch.Tensor,
+        window_lengths: Sequence[int] | None = None,
         unconditional_probability: float = 0.1,
         prediction_type: str = "epsilon",
         loss_region: str = "unknown",
@@ -73,6 +77,7 @@ class MaskedVideoPrepareBatch(PrepareBatch):
         if loss_region not in ("unknown", "all"):
             raise ValueError(f"loss_region is 'unknown' or 'all', got {loss_region!r}.")
         self.codec, self.alphas_cumprod, self.prediction_type = codec, alphas_cumprod.cpu(), prediction_type
+        self.window_lengths = window_lengths
         self.unconditional_probability, self.loss_region = unconditional_probability, loss_region
         self.condition_noise, self.weighting, self.seed = condition_noise, weighting, seed
         self._engine: Engine | None = None
@@ -105,10 +110,13 @@ class MaskedVideoPrepareBatch(PrepareBatch):
         if self._engine is None:
             raise RuntimeError("MaskedVideoPrepareBatch must also be one of the trainer's handlers.")
         frames, _ = default_prepare_batch(batchdata, device, non_blocking, **kwargs)
+        generator = iteration_generator(self.seed, self._engine.state.iteration, self._engine.state.rank)
+        if self.window_lengths is not None:
+            choice = torch.randint(len(self.window_lengths), (1,), generator=generator)
+            frames = frames[:, : self.window_lengths[choice]]
         with torch.no_grad():
             clean = self.codec.encode_latents(frames)
         batch, length = clean.shape[:2]
-        generator = iteration_generator(self.seed, self._engine.state.iteration, self._engine.state.rank)
         timesteps = torch.randint(len(self.alphas_cumprod), (batch,), generator=generator)
         conditional = torch.rand(batch, generator=generator) >= self.unconditional_probability
         noise = torch.randn(clean.shape, generator=generator).to(clean)

@@ -78,6 +78,20 @@ def test_draws_follow_seed_and_iteration(networks):
     assert not torch.equal(first[0], prepared(codec, frames, iteration=5, seed=1)[0])
 
 
+def test_windows_are_cut_to_every_length_with_the_last_frame_left_known(networks):
+    codec, frames = networks[1](), torch.rand(2, 7, 1, 32, 32)
+    seen = set()
+    for iteration in range(1, 20):
+        inputs, _, mask, _ = prepared(
+            codec, frames, iteration, window_lengths=(3, 5, 7), unconditional_probability=0.0
+        )
+        length = inputs.shape[1]
+        assert torch.equal(inputs[:, [0, -1]], codec.encode_latents(frames)[:, [0, length - 1]])
+        assert mask.sum() == 4
+        seen.add(length)
+    assert seen == {3, 5, 7}
+
+
 def test_noised_condition_is_between_clean_and_noisy(networks):
     codec, frames = networks[1](), torch.rand(64, 3, 1, 8, 8)
     clean = codec.encode_latents(frames)
