@@ -1,0 +1,120 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import torch
+from monai.bundle import ConfigParser, ConfigWorkflow
+
+SAMPLING = (
+    "num_inference_steps", "guidance_weight", "eta", "prediction_type", "tile_size", "tile_overlap", "tile_batch_size",
+)  # fmt: skip
+CONFIGS = ("train.json", "inference.json", "evaluate.json")
+
+
+def load(bundle, *names):
+    return ConfigParser.load_config_files([bundle.configs / name for name in names])
+
+
+@pytest.fixture
+def metadata(bundle):
+    return json.loads((bundle.configs / "metadata.json").read_text())
+
+
+@pytest.mark.parametrize("overlay", [(), ("paper.json",)], ids=["compact", "paper"])
+def test_all_configs_define_the_same_network_and_sampling(bundle, overlay):
+    train, *others = (load(bundle, name, *overlay) for name in CONFIGS)
+    for other in others:
+        for key in ("network_def", "alphas_cumprod", *SAMPLING):
+            assert other[key] == train[key], key
+
+
+@pytest.mark.parametrize(("config", "kind"), zip(CONFIGS, ("train", "infer", "infer"), strict=True))
+def test_properties_are_complete_with_real_objects(bundle, trained, config, kind):
+    overrides = {**bundle.network, "dataset_dir": str(trained / "phantom"), "device": "$torch.device('cpu')"}
+    if config != "inference.json":
+        overrides |= bundle.data(trained / "phantom")
+    if kind == "infer":
+        overrides["checkpoint"] = str(trained / "models" / "model.pt")
+    path = str(bundle.configs / config)
+    workflow = ConfigWorkflow(path, workflow_type=kind, logging_file=False, **overrides)
+    workflow.initialize()
+    assert workflow.check_properties() == []
+    if kind == "infer":
+        assert len(workflow.dataset) > 0 and isinstance(workflow.network_def, torch.nn.Module)
+        assert callable(workflow.evaluator.run)
+    else:
+        assert workflow.max_epochs == 8 and len(workflow.train_dataset) == 50
+        assert len(workflow.val_dataset) > 0 and callable(workflow.trainer.run) and callable(workflow.evaluator.run)
+        assert list(workflow.val_key_metric) == ["val_psnr"]
+
+
+def test_metadata_holds_what_the_bundle_specification_asks_for(metadata):
+    schema = json.loads(Path(__file__).with_name("metadata_schema.json").read_text())
+    jsonschema.validate(metadata, schema)
+    assert metadata["version"] in metadata["changelog"]
+
+
+def test_metadata_names_the_pinned_versions(bundle, metadata):
+    lines = (bundle.repository / "requirements.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    named = {package: metadata[f"{key}_version"] for package, key in
+             (("monai", "monai"), ("torch", "pytorch"), ("numpy", "numpy"))}  # fmt: skip
+    named |= metadata["required_packages_version"]
+    assert named == {package: pins.get(package) for package in named}
+
+
+def test_the_network_keeps_to_the_metadata(bundle):
+    command = [
+        sys.executable, "-m", "monai.bundle", "verify_net_in_out", "--net_id", "network_def",
+        "--meta_file", bundle.configs / "metadata.json", "--config_file", bundle.configs / "inference.json",
+        "--n", "2", "--any", "32", "--device", "cpu", "--num_inference_steps", "1",
+    ]  # fmt: skip
+    # This command of MONAI's, unlike `run`, does not find the package from other folders.
+    done = bundle.execute(command, cwd=bundle.repository)
+    assert done.returncode == 0, done.stdout
+
+
+def leaves(config, prefix=""):
+    for key, value in config.items():
+        yield from leaves(value, f"{prefix}{key}#") if isinstance(value, dict) else [(prefix + key, value)]
+
+
+def test_paper_overlay_changes_numbers_only(bundle):
+    compact, paper = (dict(leaves(load(bundle, *names))) for names in (["train.json"], ["train.json", "paper.json"]))
+    assert paper.keys() == compact.keys()
+    changed = {key for key in paper if paper[key] != compact[key]}
+    # The paper's denoiser has no closed-form prior: the one choice among them.
+    assert {key for key in changed if isinstance(paper[key], str)} == {"network_def#denoiser#prior"}
+
+
+def test_paper_overlay_builds_networks_of_lvdms_size(bundle):
+    parser = ConfigParser(load(bundle, "train.json", "paper.json"))
+    with torch.device("meta"):
+        network = parser.get_parsed_content("network_def")
+    count = {name: sum(p.numel() for p in part.parameters()) / 1e6 for name, part in network.named_children()}
+    # LVDM: 549 million; its autoencoder 19.4 million in 3D kernels, of which 2D ones keep a third or less.
+    assert 450 < count["denoiser"] < 650
+    assert 4 < count["autoencoder"] < 8
+
+
+def test_paper_overlay_trains_at_constant_rates(bundle):
+    parser = ConfigParser(load(bundle, "train.json", "paper.json"))
+    parser["train#optimizer"] = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = parser.get_parsed_content("train#schedule")
+    assert schedule.t_total == 60 * 1138
+    assert {schedule.lr_lambda(step) for step in (schedule.warmup_steps, 30_000, schedule.t_total)} == {1.0}
