@@ -30,7 +30,7 @@ demo: setup ## train briefly on the phantom, interpolate a pullback, make a pict
 	  --epoch_length 40 --autoencoder_epochs 3 --denoiser_epochs 3 --val_interval 3 --log_every 10
 	@echo "2/3  fill the gaps of a pullback the network has not seen, six-fold"
 	$(RUN) -m monai.bundle run --config_file $(BUNDLE)/inference.json --dataset_dir $(DEMO)/phantom/OCT04.nii.gz \
-	  --checkpoint $(DEMO)/models/model.pt --output_dir $(DEMO) --num_inference_steps 4
+	  --checkpoint $(DEMO)/models/model.pt --output_dir $(DEMO)
 	@echo "3/3  look at it"
 	$(RUN) -m custom.evaluation.pullback_picture --volume $(DEMO)/OCT04_interp.nii.gz --picture $(DEMO)/OCT04_interp.png
 	@echo "volume   $(DEMO)/OCT04_interp.nii.gz"
