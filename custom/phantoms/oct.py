@@ -26,6 +26,7 @@ import nibabel as nib
 import numpy as np
 from tqdm import tqdm
 
+from custom.data.provenance import write_json
 from custom.errors import InputError
 from custom.phantoms.oct_anatomy import SHEATH_RADIUS_MM, Label, Vessel
 from custom.phantoms.oct_fields import SmoothNoise
@@ -186,7 +187,7 @@ def write_phantom_dataset(
         )
         split[section].append({"image": f"{name}.nii.gz", "label": f"labels/{name}.nii.gz", "patient": name})
     datalist = folder / "datalist.json"
-    _write_json(datalist, split)
+    write_json(datalist, split)
     return datalist
 
 
@@ -209,13 +210,7 @@ def _write_patient(folder: Path, name: str, config: OctPhantomConfig, seed: int)
         os.replace(part, path)
     labels = {label.name.lower(): int(label) for label in Label}
     make |= {"coordinates": "polar", "spacing_mm": pullback.spacing_mm, "labels": labels, "fingerprint": fingerprint}
-    _write_json(sidecar, make)
-
-
-def _write_json(path: Path, content: dict) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(part, path)
+    write_json(sidecar, make)
 
 
 def main(output_dir: str, num_patients: int = 8, seed: int = 0, val: int = 1, test: int = 2, **acquisition) -> None:
