@@ -82,9 +82,7 @@ def test_windows_are_cut_to_every_length_with_the_last_frame_left_known(networks
     codec, frames = networks[1](), torch.rand(2, 7, 1, 32, 32)
     seen = set()
     for iteration in range(1, 20):
-        inputs, _, mask, _ = prepared(
-            codec, frames, iteration, window_lengths=(3, 5, 7), unconditional_probability=0.0
-        )
+        inputs, _, mask, _ = prepared(codec, frames, iteration, window_lengths=(3, 5, 7), unconditional_probability=0.0)
         length = inputs.shape[1]
         assert torch.equal(inputs[:, [0, -1]], codec.encode_latents(frames)[:, [0, length - 1]])
         assert mask.sum() == 4
