@@ -184,7 +184,7 @@ class CardioInterp(Interpolator):
         small = cell * self.denoiser.divisor
         pads = []
         for axis, (extent, tile) in enumerate(zip(frames.shape[-2:], self.tiler.tile_size, strict=True)):
-            margin = small if axis == 0 and self.wrap_rows else 0
+            margin = 2 * small if axis == 0 and self.wrap_rows else 0  # what the networks see to either side
             unit = small if extent + 2 * margin <= tile else cell
             pads.append((margin, -(-(extent + 2 * margin) // unit) * unit - extent - margin))
         (top, bottom), (left, right) = pads
