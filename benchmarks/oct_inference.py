@@ -122,18 +122,10 @@ def main(
 
 
 def measure_stream(
-    frames: int,
-    size: str,
-    gap_batch_size: int,
-    factor: int,
-    device: str,
-    config: str,
-    linear: bool,
-    overrides: dict[str, Any],
+    frames: int, size: str, gap_batch_size: int, factor: int, device: str, **method: Any
 ) -> dict[str, Any]:
     """One row: `frames` frames of noise through `GapInferer.stream`, in this process."""
-    network = build_network(config, device, linear, overrides)
-    shape = _parse_size(size)
+    network, shape = build_network(device, **method), _parse_size(size)
     generator = torch.Generator().manual_seed(0)
     noise = (torch.rand(1, *shape, generator=generator).to(device) for _ in range(frames))
 
@@ -145,18 +137,10 @@ def measure_stream(
 
 
 def measure_file(
-    frames: int,
-    size: str,
-    gap_batch_size: int,
-    factor: int,
-    device: str,
-    config: str,
-    linear: bool,
-    overrides: dict[str, Any],
+    frames: int, size: str, gap_batch_size: int, factor: int, device: str, **method: Any
 ) -> dict[str, Any]:
     """One row: a uint8 file of `frames` frames, interpolated from disk to disk in this process."""
-    network = build_network(config, device, linear, overrides)
-    shape = _parse_size(size)
+    network, shape = build_network(device, **method), _parse_size(size)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pullback.nii.gz"
         info = new_pullback(path, (*shape, frames), np.uint8, (1.0, 0.00747, 0.2), "polar")
@@ -172,7 +156,7 @@ def measure_file(
         return _measured(run, network, device, frames, shape, gap_batch_size, factor)
 
 
-def build_network(config: str, device: str, linear: bool, overrides: dict[str, Any]) -> Interpolator:
+def build_network(device: str, config: str, linear: bool, overrides: dict[str, Any]) -> Interpolator:
     """The config's `network_def`, with the bundle's weights if there are any; or linear interpolation."""
     if linear:
         return LinearFrames()

@@ -25,6 +25,7 @@ from custom.data.oct_coordinates import polar_to_cartesian
 from custom.data.provenance import read_synthetic_frames
 from custom.data.pullbacks import inspect_pullback
 from custom.evaluation.plotting import ACQUIRED, SYNTHETIC, label_axes, save, show_frame
+from custom.geometry import spacing_from_affine
 
 MAX_COLUMNS = 7
 
@@ -93,13 +94,12 @@ def picture_of(volume: str, picture: str) -> None:
     """
     info = inspect_pullback(volume)
     synthetic = read_synthetic_frames(volume, info.shape[2])
-    pitch = float(info.affine[:3, 2] @ info.affine[:3, 2]) ** 0.5
     save_pullback_picture(
         np.asarray(nib.load(volume).dataobj),
         synthetic,
         picture,
         coordinates="cartesian" if info.coordinates == "cartesian" else "polar",
-        frame_pitch_mm=pitch,
+        frame_pitch_mm=float(spacing_from_affine(info.affine)[2]),
         title=f"{Path(volume).name}: {(~synthetic).sum()} acquired and {synthetic.sum()} synthetic frames",
     )
     print(f"wrote {picture}")
