@@ -16,12 +16,30 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 from torch.utils.data import get_worker_info
 from tqdm.contrib.concurrent import thread_map
 
 from custom.data.pullbacks import PullbackInfo, PullbackReader, inspect_pullback
+
+_shared: WeakValueDictionary[tuple, FrameCache] = WeakValueDictionary()
+
+
+def shared_frame_cache(paths: Iterable[Path], cache_gib: float) -> FrameCache:
+    """The one cache of these files in this process, for as long as a data set uses it.
+
+    The stages of a training and the factors of an evaluation read the same pullbacks: they are checked once and held
+    once. A file that has changed since makes another cache.
+    """
+    paths = list(dict.fromkeys(paths))
+    stats = [path.stat() if path.is_file() else None for path in paths]
+    key = (cache_gib, *((p, s and (s.st_mtime_ns, s.st_size)) for p, s in zip(paths, stats, strict=True)))
+    cache = _shared.get(key)
+    if cache is None:
+        cache = _shared[key] = FrameCache(paths, cache_gib)
+    return cache
 
 
 class FrameCache:

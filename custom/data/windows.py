@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, DistributedSampler
 
-from custom.data.frame_cache import FrameCache
+from custom.data.frame_cache import shared_frame_cache
 from custom.data.pullbacks import stem
 from custom.errors import InputError
 
@@ -35,7 +35,7 @@ class _Pullbacks:
             raise ValueError("The datalist has no pullbacks.")
         self.crop_size = None if crop_size is None else tuple(crop_size)
         self.paths = [Path(item["image"]) for item in datalist]
-        self.cache = FrameCache(self.paths, cache_gib)
+        self.cache = shared_frame_cache(self.paths, cache_gib)
         self.patients = [str(item["patient"]) for item in datalist]
         self.ranges: list[range] = []
         for path, item in zip(self.paths, datalist, strict=True):
@@ -79,7 +79,7 @@ class RandomWindowDataset(Dataset):
         seed: of all draws.
         flips: whether to mirror the first image axis (the angle of polar frames) and to reverse the frames, each with
             probability 1/2. Depth is never mirrored.
-        cache_gib: see :class:`FrameCache`.
+        cache_gib: see `custom.data.frame_cache.FrameCache`.
 
     Raises:
         InputError: a pullback is unusable, smaller than the crop or shorter than a window; names the file.
@@ -166,7 +166,7 @@ class GridWindowDataset(Dataset):
         crop_size: (height, width) of the crop in pixels; None for whole frames.
         max_windows_per_pullback: at most this many gaps, evenly spread over the pullback; None for all.
         seed: of the grids' offsets.
-        cache_gib: see :class:`FrameCache`.
+        cache_gib: see `custom.data.frame_cache.FrameCache`.
 
     Raises:
         InputError: a pullback is unusable, smaller than the crop or shorter than a gap; names the file.

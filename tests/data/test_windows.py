@@ -188,3 +188,18 @@ def test_grid_shows_the_crop_it_names(tmp_path):
     picks = item["first_frame"] + 2 * np.arange(4)
     expected = np.moveaxis(frames[y : y + 16, x : x + 16, picks], -1, 0) / np.float32(255)
     np.testing.assert_array_equal(item["image"][:, 0].numpy(), expected)
+
+
+def test_data_sets_of_the_same_files_share_one_cache_until_a_file_changes(tmp_path):
+    import os
+
+    import nibabel as nib
+
+    path = tmp_path / "scan.nii.gz"
+    volume = np.random.default_rng(0).integers(0, 256, (16, 16, 9), np.uint8)
+    nib.save(nib.Nifti1Image(volume, np.eye(4)), path)
+    data = [{"image": str(path), "patient": "P"}]
+    first, second = (GridWindowDataset(data, gap=gap, crop_size=(16, 16)) for gap in (2, 4))
+    assert first.pullbacks.cache is second.pullbacks.cache
+    os.utime(path, ns=(0, 0))
+    assert GridWindowDataset(data, gap=2, crop_size=(16, 16)).pullbacks.cache is not first.pullbacks.cache
