@@ -55,7 +55,10 @@ def merge(root: str, folders: str | tuple[str, ...], repeats: str | int | tuple[
         except (OSError, ValueError) as error:
             raise InputError(path, f"is not a readable datalist ({error})", "prepare the folder first") from error
         for section in SECTIONS:
-            entries = [{**entry, "image": f"{name}/{entry['image']}"} for entry in datalist.get(section, [])]
+            entries = [
+                {**entry, **{key: f"{name}/{entry[key]}" for key in ("image", "label") if key in entry}}
+                for entry in datalist.get(section, [])
+            ]
             merged[section] += entries * (count if section == "training" else 1)
     print(write_datalist(Path(root) / "datalist.json", merged))
 

@@ -59,7 +59,7 @@ def load_datalist(path: str | Path, section: str) -> list[dict[str, Any]]:
 
     Args:
         path: JSON whose sections list entries `{"image", "patient"}` and optionally `"frames": [start, stop)`; image
-            paths are relative to its folder.
+            paths are relative to its folder, as are those of masks ("label").
         section: "training", "validation" or "test".
 
     Returns:
@@ -69,14 +69,17 @@ def load_datalist(path: str | Path, section: str) -> list[dict[str, Any]]:
         InputError: the JSON, the section or an image is missing.
     """
     path = Path(path).absolute()
-    remedy = "make one with data_scripts/prepare_oct.py"
+    remedy = "make one with data_scripts/prepare_oct.py or prepare_cmr.py"
     try:
         datalist = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(path, f"is not a readable datalist ({error})", remedy) from error
     if not isinstance(datalist, dict) or section not in datalist:
         raise InputError(path, f'has no section "{section}"', remedy)
-    entries = [{**entry, "image": str(path.parent / entry["image"])} for entry in datalist[section]]
+    entries = [
+        {**entry, **{key: str(path.parent / entry[key]) for key in ("image", "label") if key in entry}}
+        for entry in datalist[section]
+    ]
     missing = [entry["image"] for entry in entries if not Path(entry["image"]).is_file()]
     if missing:
         fault = f'names {len(missing)} missing image(s) in "{section}", the first is {missing[0]}'

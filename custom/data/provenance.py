@@ -9,7 +9,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What stands beside an output: how it was made, and which of its frames are synthetic."""
+"""What stands beside an output: how it was made, and which of its slices (frames of a pullback) are synthetic."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ import numpy as np
 
 from custom.data.pullbacks import stem
 from custom.errors import InputError
+
+SYNTHETIC_KEY = "synthetic_slices"
+"""A sidecar's list of indices along its `slice_axis`; of a pullback these are frames, of a cine not its phases."""
 
 
 def sha256_of(path: str | Path) -> str:
@@ -71,7 +74,7 @@ def read_synthetic_frames(path_nii: str | Path, num_frames: int) -> np.ndarray:
     path = sidecar_path(path_nii)
     mask = np.zeros(num_frames, dtype=bool)
     try:
-        mask[json.loads(path.read_text())["synthetic_frames"]] = True
+        mask[json.loads(path.read_text())[SYNTHETIC_KEY]] = True
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         fault = "does not say which frames are synthetic"
         raise InputError(path, fault, "keep the sidecar beside its volume, or interpolate again") from error
@@ -124,7 +127,7 @@ def write_sidecar(
             "input": Path(input_path).name,
             "input_sha256": input_sha256,
             "output": Path(path_nii).name,
-            "synthetic_frames": indices.tolist(),
+            SYNTHETIC_KEY: indices.tolist(),
             **(extra or {}),
         },
     )

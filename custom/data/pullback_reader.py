@@ -27,9 +27,8 @@ from typing import BinaryIO
 
 import nibabel as nib
 import numpy as np
-from nibabel.affines import voxel_sizes
-from nibabel.spatialimages import HeaderDataError
 
+from custom.data.nifti import open_nifti, stored_header
 from custom.errors import InputError
 
 ROBUST_PERCENTILES = (0.1, 99.9)
@@ -80,13 +79,10 @@ def inspect_pullback(path: str | Path) -> PullbackInfo:
         InputError: not a readable NIfTI, not a gray `(H, W, frames)` array, one frame only, NaN or Inf, constant.
     """
     path = Path(path)
-    image = _load_header(path)
+    image = open_nifti(path, "export the pullback as .nii or .nii.gz")
     shape = _gray_shape(path, image)
     slope, inter = float(image.dataobj.slope), float(image.dataobj.inter)
-    header = image.header.copy()
-    # nibabel clears these when it loads, for its own scaled arrays.
-    header.set_slope_inter(slope, inter)
-    header.set_data_offset(image.dataobj.offset)
+    header = stored_header(image)
     info = PullbackInfo(
         path, shape, header.get_data_dtype(), slope, inter, image.affine, (0, 255), _coordinates(header), header
     )
@@ -94,21 +90,6 @@ def inspect_pullback(path: str | Path) -> PullbackInfo:
         return _with_intensity_range(info)
     except (EOFError, OSError, zlib.error) as error:
         raise InputError(path, f"cannot be read to its end ({error})", "copy or export the file again") from error
-
-
-def _load_header(path: Path) -> nib.Nifti1Image:
-    if not path.is_file():
-        raise InputError(path, "no such file", "check the path")
-    try:
-        image = nib.load(path)
-    except (nib.filebasedimages.ImageFileError, HeaderDataError, EOFError, OSError, zlib.error) as error:
-        reason = str(error).replace(str(path), "the file").splitlines()[0]
-        raise InputError(path, f"is not a NIfTI image ({reason})", "export the pullback as .nii or .nii.gz") from error
-    if not isinstance(image, nib.Nifti1Image):
-        raise InputError(path, f"is {type(image).__name__}, not a NIfTI file", "convert it to .nii or .nii.gz")
-    if not np.isfinite(image.affine).all() or not voxel_sizes(image.affine).all():
-        raise InputError(path, "has no valid affine in its header", "set the voxel spacing in the header")
-    return image
 
 
 def _gray_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, int, int]:

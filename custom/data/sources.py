@@ -9,17 +9,21 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The pullbacks a bundle works on: the user's own, or the phantom where there are none."""
+"""The scans a bundle works on: the user's own, or the phantom where there are none."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import ignite.distributed as idist
 
 from custom.data.datalist import load_datalist
 from custom.errors import InputError
+from custom.phantoms.cmr import CmrPhantomConfig, write_cmr_dataset
 from custom.phantoms.oct import OctPhantomConfig, write_phantom_dataset
+
+PHANTOM_SLICE_AXIS = 2
 
 
 def oct_datalist(
@@ -40,15 +44,54 @@ def oct_datalist(
     Raises:
         InputError: the folder has no datalist, or one without images in this section.
     """
+
+    def make_phantom() -> Path:
+        return write_phantom_dataset(phantom_dir, num_patients, OctPhantomConfig(**(phantom or {})))
+
+    return _section(dataset_dir, section, make_phantom, "pullbacks", "data_scripts/prepare_oct.py")
+
+
+def cmr_datalist(
+    dataset_dir: str | None, phantom_dir: str, section: str, num_patients: int = 8, phantom: dict | None = None
+) -> list[dict]:
+    """One section of the datalist of a folder of short-axis stacks and cines.
+
+    Args:
+        dataset_dir: folder with a `datalist.json`, as `data_scripts/prepare_cmr.py` writes it; None for the phantom.
+        phantom_dir: where the phantom is, or is made on first use.
+        section: "training", "validation" or "test".
+        num_patients: of the phantom.
+        phantom: fields of `CmrPhantomConfig`.
+
+    Returns:
+        Entries of the datalist, see `custom.data.datalist.load_datalist`. Those of the phantom name its "axis": the
+        slices of its dense truth lie closer together than its pixels.
+
+    Raises:
+        InputError: the folder has no datalist, or one without images in this section.
+    """
+
+    def make_phantom() -> Path:
+        return write_cmr_dataset(phantom_dir, num_patients, CmrPhantomConfig(**(phantom or {})))
+
+    entries = _section(dataset_dir, section, make_phantom, "stacks", "data_scripts/prepare_cmr.py")
+    return entries if dataset_dir is not None else [{"axis": PHANTOM_SLICE_AXIS, **entry} for entry in entries]
+
+
+def _section(
+    dataset_dir: str | None, section: str, make_phantom: Callable[[], Path], what: str, script: str
+) -> list[dict]:
     if dataset_dir is None:
         # With several processes on a machine one makes the files, the others find them.
         with idist.one_rank_first(local=True):
-            path = write_phantom_dataset(phantom_dir, num_patients, OctPhantomConfig(**(phantom or {})))
+            path = make_phantom()
     else:
         path = Path(dataset_dir) / "datalist.json"
         if not path.is_file():
-            raise InputError(path, "no such datalist", "prepare the folder with data_scripts/prepare_oct.py")
+            raise InputError(path, "no such datalist", f"prepare the folder with {script}")
     entries = load_datalist(path, section)
     if not entries:
-        raise InputError(path, f'no pullbacks in "{section}"', "split again with more patients, or name frame ranges")
+        raise InputError(
+            path, f'no {what} in "{section}"', "split again with more patients, or share out one scan by ranges"
+        )
     return entries

@@ -106,7 +106,7 @@ class RandomWindowDataset(Dataset):
         return self.num_draws
 
     def __getitem__(self, index: int) -> dict:
-        """Window `index`: "image" `(window, 1, h, w)` in [0, 1], "stride", "first_frame" and "patient"."""
+        """Window `index`: "image" `(window, 1, h, w)` in [0, 1], "stride", "first" and "patient"."""
         rng = np.random.default_rng([self.seed, index])
         pullback = int(rng.choice(len(self._shares), p=self._shares))
         usable = self.pullbacks.ranges[pullback]
@@ -125,7 +125,7 @@ class RandomWindowDataset(Dataset):
         return {
             "image": torch.from_numpy(np.ascontiguousarray(frames)),
             "stride": stride,
-            "first_frame": first,
+            "first": first,
             "patient": self.pullbacks.patients[pullback],
         }
 
@@ -197,14 +197,14 @@ class GridWindowDataset(Dataset):
         return len(self.windows)
 
     def __getitem__(self, index: int) -> dict:
-        """Window `index`: "image" `(gap + 1, 1, h, w)` in [0, 1], "patient", "pullback", "first_frame", "crop"."""
+        """Window `index`: "image" `(gap + 1, 1, h, w)` in [0, 1], "patient", "scan", "first", "crop"."""
         pullback, first, corner = self.windows[index]
         stop = first + self.gap * self.stride + 1
         return {
             "image": torch.from_numpy(self.pullbacks.cut(pullback, range(first, stop, self.stride), corner)),
             "patient": self.pullbacks.patients[pullback],
-            "pullback": stem(self.pullbacks.paths[pullback]),
-            "first_frame": first,
+            "scan": stem(self.pullbacks.paths[pullback]),
+            "first": first,
             "crop": corner,
         }
 

@@ -100,6 +100,6 @@ def test_sidecar_names_synthetic_frames_and_no_folder(tmp_path, synthetic):
     )
     written = json.loads(path.read_text())
     assert path.name == "in_interp.json" and [p.name for p in tmp_path.glob(".*")] == []
-    assert written["synthetic_frames"] == [1, 2] and written["input"] == "in.nii.gz" and written["sample"] == 1
+    assert written["synthetic_slices"] == [1, 2] and written["input"] == "in.nii.gz" and written["sample"] == 1
     assert written["input_sha256"] == hashlib.sha256(b"frames" * 1000).hexdigest()
     assert str(tmp_path) not in path.read_text()

@@ -49,7 +49,7 @@ def test_draw_depends_on_seed_and_index_only(datalist):
     for i in reversed(range(20)):
         item = again[i]
         assert torch.equal(item["image"], drawn[i]["image"])
-        assert (item["stride"], item["first_frame"]) == (drawn[i]["stride"], drawn[i]["first_frame"])
+        assert (item["stride"], item["first"]) == (drawn[i]["stride"], drawn[i]["first"])
     assert drawn[0]["image"].shape == (7, 1, 16, 24) and drawn[0]["image"].dtype == torch.float32
     assert not torch.equal(RandomWindowDataset(datalist, 10, crop_size=(16, 24), seed=4)[0]["image"], drawn[0]["image"])
 
@@ -61,7 +61,7 @@ def test_window_holds_the_frames_it_names(tmp_path):
     strides = set()
     for i in range(60):
         item = dataset[i]
-        picks = item["first_frame"] + item["stride"] * np.arange(5)
+        picks = item["first"] + item["stride"] * np.arange(5)
         expected = np.moveaxis(frames[..., picks], -1, 0)[:, None] / np.float32(255)
         np.testing.assert_array_equal(item["image"].numpy(), expected)
         strides.add(item["stride"])
@@ -91,7 +91,7 @@ def test_short_pullback_uses_strides_that_fit_and_range_is_kept(tmp_path):
     for i in range(100):
         item = dataset[i]
         assert item["stride"] in (1, 2)
-        assert item["first_frame"] >= 5 and item["first_frame"] + 6 * item["stride"] < 18
+        assert item["first"] >= 5 and item["first"] + 6 * item["stride"] < 18
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_cache_is_bounded(tmp_path):
     cache = FrameCache(paths, cache_gib=2 * size / 2**30)
     for path in (*paths, *paths[::-1]):
         cache.frames(path, [0, 8])
-        assert sum(kept.nbytes for kept in cache._pullbacks.values()) <= 2 * size
+        assert cache.nbytes <= 2 * size
     tiny = FrameCache(paths, cache_gib=0)
-    assert tiny.frames(paths[0], [8, 0]).shape == (2, 16, 24) and len(tiny._pullbacks) == 1
+    assert tiny.frames(paths[0], [8, 0]).shape == (2, 16, 24) and len(tiny) == 1
 
 
 def test_sampler_epochs_and_ranks_are_disjoint_and_repeatable(datalist):
@@ -167,8 +167,8 @@ def test_grid_windows_tile_the_pullback_with_the_same_crops_for_every_gap(datali
         assert dataset[0]["image"].shape == (gap + 1, 1, 16, 16)
         windows = [dataset[i] for i in range(len(dataset))]
         for name, count in (("a", 30), ("b", 12)):
-            items = [item for item in windows if item["pullback"] == name]
-            firsts = sorted({item["first_frame"] for item in items})
+            items = [item for item in windows if item["scan"] == name]
+            firsts = sorted({item["first"] for item in items})
             assert firsts == list(range(0, count - gap, gap))
             crops.setdefault(name, []).append({item["crop"] for item in items})
             assert len(items) == len(firsts) * 2 * 3
@@ -177,7 +177,7 @@ def test_grid_windows_tile_the_pullback_with_the_same_crops_for_every_gap(datali
         assert places[0] == places[1] == places[2]
     assert crops["a"][0] != crops["b"][0]
     limited = GridWindowDataset(datalist, gap=2, crop_size=None, max_windows_per_pullback=3)
-    assert [limited[i]["first_frame"] for i in range(3)] == [0, 12, 26] and len(limited) == 6
+    assert [limited[i]["first"] for i in range(3)] == [0, 12, 26] and len(limited) == 6
     assert limited[0]["image"].shape == (3, 1, 40, 50) and limited[0]["crop"] == (0, 0)
 
 
@@ -185,7 +185,7 @@ def test_grid_shows_the_crop_it_names(tmp_path):
     frames = write_pullback(tmp_path / "p.nii", (40, 50, 15))
     item = GridWindowDataset([{"image": tmp_path / "p.nii", "patient": "P"}], gap=3, stride=2, crop_size=(16, 16))[5]
     y, x = item["crop"]
-    picks = item["first_frame"] + 2 * np.arange(4)
+    picks = item["first"] + 2 * np.arange(4)
     expected = np.moveaxis(frames[y : y + 16, x : x + 16, picks], -1, 0) / np.float32(255)
     np.testing.assert_array_equal(item["image"][:, 0].numpy(), expected)
 

@@ -1,0 +1,107 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The stacks of a datalist, and what is cut from them: slices and phases at given places of the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from custom.data.frame_cache import shared_stack_cache
+from custom.data.nifti import stem
+from custom.data.stacks import StackInfo, to_unit
+from custom.errors import InputError
+
+
+class StackSet:
+    """The stacks of a datalist with the slices of each that may be used, and windows cut from them.
+
+    Args:
+        datalist: dictionaries with "image" (path), "patient" and optionally "slices" [start, stop) and "axis", the
+            through-plane array axis where it is not the one of largest spacing.
+        phases: of the heart cycle in an item; 0 for one without a phase axis.
+        cache_gib: see `custom.data.frame_cache.ScanCache`.
+
+    Raises:
+        InputError: a stack is unusable, or has one phase where several are asked for.
+    """
+
+    def __init__(self, datalist: Sequence[dict], phases: int, cache_gib: float) -> None:
+        if not datalist:
+            raise ValueError("The datalist has no stacks.")
+        self.keys = [(Path(item["image"]), item.get("axis")) for item in datalist]
+        self.cache = shared_stack_cache(self.keys, cache_gib)
+        self.infos: list[StackInfo] = [self.cache.info(key) for key in self.keys]
+        self.patients = [str(item["patient"]) for item in datalist]
+        self.ranges = [
+            range(info.num_slices)[slice(*item.get("slices", (None,)))]
+            for info, item in zip(self.infos, datalist, strict=True)
+        ]
+        for info in self.infos:
+            if phases and info.num_phases == 1:
+                raise InputError(info.path, "has one phase only", "give a 4D cine, or use the 2D bundle")
+
+    def require_slices(self, stack: int, count: int, why: str) -> None:
+        """Raises InputError if a stack has fewer than `count` usable slices."""
+        if len(self.ranges[stack]) < count:
+            fault = f"{len(self.ranges[stack])} usable slices, {why} needs {count}"
+            raise InputError(self.infos[stack].path, fault, "remove it from the datalist or widen its slice range")
+
+    def cut(
+        self, stack: int, slices: Sequence[int], phases: Sequence[int], rows: np.ndarray, columns: np.ndarray
+    ) -> np.ndarray:
+        """Slices and phases `(L, n, len(rows), len(columns))` in [0, 1] at the given coordinates in pixels.
+
+        Values between pixels are bilinear, those outside the plane replicate its edge. The same coordinates serve all
+        slices and phases, so they stay aligned.
+        """
+        volume = self.cache.whole(self.keys[stack])
+        box = [_inside(coordinates, n) for coordinates, n in zip((rows, columns), volume.shape[2:], strict=True)]
+        # Only what is looked at becomes float.
+        values = to_unit(self.infos[stack], volume[(slice(None), slice(None), *box)][np.ix_(slices, phases)])
+        for axis, coordinates, part in ((2, rows, box[0]), (3, columns, box[1])):
+            values = _interpolated(values, coordinates - part.start, axis)
+        return values
+
+    def name(self, stack: int, phase: int | None) -> str:
+        """File stem of a stack, with the phase if the item is one phase of a cine."""
+        name = stem(self.infos[stack].path)
+        return name if phase is None or self.infos[stack].num_phases == 1 else f"{name}_t{phase:02d}"
+
+
+def _inside(coordinates: np.ndarray, length: int) -> slice:
+    """The pixels of an axis that its coordinates look at."""
+    ends = np.clip(np.floor([coordinates.min(), coordinates.max() + 1]), 0, length - 1).astype(int)
+    return slice(int(ends[0]), int(ends[1]) + 1)
+
+
+def _interpolated(values: np.ndarray, coordinates: np.ndarray, axis: int) -> np.ndarray:
+    lower = np.floor(coordinates).astype(int)
+    below, above = (values.take(at.clip(0, values.shape[axis] - 1), axis) for at in (lower, lower + 1))
+    weights = np.float32(coordinates - lower).reshape([-1 if k == axis else 1 for k in range(values.ndim)])
+    return below + (above - below) * weights
+
+
+def cyclic_phases(num_phases: int, count: int, start: int) -> np.ndarray:
+    """`count` phases from `start` on, around the cycle; spread evenly over it where it has more."""
+    steps = np.arange(count)
+    if num_phases > count:
+        steps = steps * num_phases // count
+    return (start + steps) % num_phases
+
+
+def as_item(values: np.ndarray, phases: int) -> torch.Tensor:
+    """`(L, n, h, w)` as `(L, 1, n, h, w)`, or as `(L, 1, h, w)` where there is one phase and no phase axis."""
+    return torch.from_numpy(np.ascontiguousarray(values[:, None] if phases else values))

@@ -1,0 +1,268 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Triplets and longer windows of slices cut from short-axis stacks: random ones to train on, fixed ones to test on.
+
+A window is `gap + 1` slices at equal distances, of which the first and the last are known. With `phases=0` a window
+shows one phase of the heart cycle, `(gap + 1, 1, h, w)`; with `phases=n` it shows n phases, `(gap + 1, 1, n, h, w)`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from custom.data.nifti import stem
+from custom.data.stack_set import StackSet, as_item, cyclic_phases
+from custom.geometry import SPACING_TOLERANCE
+
+
+class RandomTripletDataset(Dataset):
+    """Random training triplets: patient, stack, distance, place, phase, zoom, crop and flips are drawn for every index.
+
+    What index `i` gives depends on `(seed, i)` alone, so a training that goes on after a kill sees the triplets it
+    would have seen. Any index from 0 up is valid; `len` only says how many make an epoch
+    (`custom.data.windows.EpochWindowSampler`). Each patient is drawn equally often, however many stacks, slices and
+    phases there are of it, and each stack of a patient as often as the others.
+
+    Args:
+        data: dictionaries with "image" (path), "patient" and optionally "slices" [start, stop) and "axis", the
+            through-plane array axis where it is not the one of largest spacing.
+        num_draws: triplets in an epoch.
+        phases: of the heart cycle in an item. 0: one, drawn at random, without a phase axis. n: consecutive ones around
+            the cycle from a random start; n spread evenly over the cycle where it has more.
+        half_gaps_mm: least and most distance between neighbouring slices of a triplet. A stack in which no multiple of
+            its spacing fits is read slice by slice.
+        crop_size: (height, width) in pixels. Smaller planes are centred in it, their edges replicated.
+        zoom: least and most magnification, bilinear, the same for all slices; (1, 1) leaves the pixels as they are.
+        seed: of all draws.
+        flips: mirror either in-plane axis and transpose them, each with probability 1/2, all slices alike (B19).
+        swap: exchange the two neighbours with probability 1/2 (B19).
+        cache_gib: see `custom.data.frame_cache.ScanCache`.
+
+    Raises:
+        InputError: a stack is unusable, has fewer than three usable slices, or one phase where several are asked for.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict],
+        num_draws: int,
+        phases: int = 0,
+        half_gaps_mm: Sequence[float] = (2.0, 10.5),
+        crop_size: Sequence[int] = (128, 128),
+        zoom: Sequence[float] = (0.85, 1.2),
+        seed: int = 0,
+        flips: bool = True,
+        swap: bool = True,
+        cache_gib: float = 4.0,
+    ) -> None:
+        self.stacks = StackSet(data, phases, cache_gib)
+        self.num_draws, self.phases, self.seed, self.flips, self.swap = num_draws, phases, seed, flips, swap
+        self.crop_size, self.zoom = tuple(crop_size), tuple(zoom)
+        self._strides = [self._fitting_strides(stack, half_gaps_mm) for stack in range(len(data))]
+        patients = list(dict.fromkeys(self.stacks.patients))
+        self._stacks_of = [[k for k, p in enumerate(self.stacks.patients) if p == patient] for patient in patients]
+
+    def _fitting_strides(self, stack: int, half_gaps_mm: Sequence[float]) -> list[int]:
+        self.stacks.require_slices(stack, 3, "a triplet")
+        least = half_gaps_mm[0] * (1 - SPACING_TOLERANCE)
+        most = half_gaps_mm[1] * (1 + SPACING_TOLERANCE)
+        longest = (len(self.stacks.ranges[stack]) - 1) // 2
+        spacing = self.stacks.infos[stack].spacing_mm
+        return [k for k in range(1, longest + 1) if least <= k * spacing <= most] or [1]
+
+    def __len__(self) -> int:
+        return self.num_draws
+
+    def __getitem__(self, index: int) -> dict:
+        """Triplet `index`.
+
+        Returns:
+            "image" `(3, 1, [n,] h, w)` in [0, 1], "stride", "half_gap_mm", "first" (index of a slice), "patient" and
+            "scan".
+        """
+        rng = np.random.default_rng([self.seed, index])
+        of_patient = self._stacks_of[rng.integers(len(self._stacks_of))]
+        stack = of_patient[rng.integers(len(of_patient))]
+        info, usable = self.stacks.infos[stack], self.stacks.ranges[stack]
+        stride = int(rng.choice(self._strides[stack]))
+        first = usable.start + int(rng.integers(len(usable) - 2 * stride))
+        start = int(rng.integers(info.num_phases))
+        zoom = float(np.exp(rng.uniform(*np.log(self.zoom))))
+        places = rng.random(2)
+        mirror_rows, mirror_columns, transpose, exchange = rng.random(4) < 0.5
+        transpose &= self.flips
+
+        crop = self.crop_size[::-1] if transpose else self.crop_size
+        rows, columns = (_zoomed(n, c, zoom, at) for n, c, at in zip(info.plane, crop, places, strict=True))
+        if self.flips and mirror_rows:
+            rows = rows[::-1]
+        if self.flips and mirror_columns:
+            columns = columns[::-1]
+        slices = range(first, first + 2 * stride + 1, stride)
+        picked = cyclic_phases(info.num_phases, self.phases, start) if self.phases else [start]
+        image = self.stacks.cut(stack, slices, picked, rows, columns)
+        if transpose:
+            image = image.swapaxes(2, 3)
+        if self.swap and exchange:
+            image = image[::-1]
+        return {
+            "image": as_item(image, self.phases),
+            "stride": stride,
+            "half_gap_mm": stride * info.spacing_mm,
+            "first": first,
+            "patient": self.stacks.patients[stack],
+            "scan": self.stacks.name(stack, None if self.phases else start),
+        }
+
+
+def _zoomed(length: int, crop: int, zoom: float, place: float) -> np.ndarray:
+    """Where a crop's pixels lie on an axis of the plane, in its pixels; `place` in [0, 1) of all possible."""
+    scaled = round(length * zoom)
+    corner = int(place * (scaled - crop + 1)) if scaled >= crop else -((crop - scaled) // 2)
+    return (np.arange(corner, corner + crop) + 0.5) / zoom - 0.5
+
+
+class GridTripletDataset(Dataset):
+    """Fixed windows for validation and test, one centred crop per stack (B18).
+
+    Triplets (`gap=2`) start at every slice, so that every inner slice is asked for once (B20); longer windows follow
+    each other, the last slice of one being the first of the next.
+
+    Args:
+        data: as :class:`RandomTripletDataset`, optionally with "centre" [y, x] of the crop in pixels; the middle of the
+            plane by default.
+        gap: slice steps between the two known slices, of which `gap - 1` slices are unknown.
+        half_gap_mm: distance from the middle of a window to its known slices. Each stack gets the stride that comes
+            nearest. None: `stride` for all.
+        stride: slices per step.
+        phases: of the heart cycle in an item. 0: one, each `phase_step`-th phase of a cine being an item of its own. n:
+            n phases from phase 0 on, as :class:`RandomTripletDataset` takes them.
+        phase_step: see `phases`.
+        crop_size: (height, width) in pixels, moved inside the plane where it sticks out; a smaller plane is centred in
+            it, its edges replicated. None for whole planes.
+        max_windows_per_stack: at most this many items, spread evenly over the slices and phases of a stack; None for
+            all.
+        seed: of the choice that `max_windows_per_stack` makes, once per file name.
+        cache_gib: see `custom.data.frame_cache.ScanCache`.
+
+    Raises:
+        InputError: a stack is unusable, shorter than a gap, or has one phase where several are asked for.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict],
+        gap: int = 2,
+        half_gap_mm: float | None = None,
+        stride: int = 1,
+        phases: int = 0,
+        phase_step: int = 1,
+        crop_size: Sequence[int] | None = (128, 128),
+        max_windows_per_stack: int | None = None,
+        seed: int = 0,
+        cache_gib: float = 4.0,
+    ) -> None:
+        self.stacks = StackSet(data, phases, cache_gib)
+        self.gap, self.phases = gap, phases
+        self.crop_size = None if crop_size is None else tuple(crop_size)
+        self.strides: list[int] = []
+        self.corners: list[tuple[int, int]] = []
+        self.windows: list[tuple[int, int, int]] = []  # (stack, first slice, phase)
+        for stack, (info, item) in enumerate(zip(self.stacks.infos, data, strict=True)):
+            if half_gap_mm is not None:
+                # Of two equally near strides the smaller: rounding half down.
+                stride = max(1, int(np.ceil(half_gap_mm / (gap / 2 * info.spacing_mm) - 0.5)))
+            self.stacks.require_slices(stack, gap * stride + 1, f"a gap of {gap} at stride {stride}")
+            self.strides.append(stride)
+            self.corners.append(_centred_corner(info.plane, self.crop_size, item.get("centre")))
+            usable = self.stacks.ranges[stack]
+            firsts = range(usable.start, usable.stop - gap * stride, 1 if gap == 2 else gap * stride)
+            starts = [0] if phases else range(0, info.num_phases, phase_step)
+            windows = [(stack, first, phase) for first in firsts for phase in starts]
+            if max_windows_per_stack is not None and max_windows_per_stack < len(windows):
+                # One at random of each of equally long runs: an even step could meet the same phase again and again.
+                rng = np.random.default_rng([seed, zlib.crc32(stem(info.path).encode())])
+                windows = [
+                    windows[rng.choice(run)] for run in np.array_split(range(len(windows)), max_windows_per_stack)
+                ]
+            self.windows += windows
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, index: int) -> dict:
+        """Window `index`.
+
+        Returns:
+            "image" `(gap + 1, 1, [n,] h, w)` in [0, 1]; "outer" `(2, 1, [n,] h, w)`, the known slices before and after
+            those two, at the same distance, replicated at the ends of the stack; "patient", "scan", "first", "stride",
+            "half_gap_mm" and "crop" (y, x), negative where the plane is smaller than the crop, None for whole planes.
+        """
+        stack, first, phase = self.windows[index]
+        info, usable, stride = self.stacks.infos[stack], self.stacks.ranges[stack], self.strides[stack]
+        span = self.gap * stride
+        before = first - span if first - span >= usable.start else first
+        after = first + 2 * span if first + 2 * span < usable.stop else first + span
+        phases = cyclic_phases(info.num_phases, self.phases, phase) if self.phases else [phase]
+        size = self.crop_size or info.plane
+        rows, columns = (np.arange(c, c + n, dtype=float) for c, n in zip(self.corners[stack], size, strict=True))
+        slices = [before, *range(first, first + span + 1, stride), after]
+        image = self.stacks.cut(stack, slices, phases, rows, columns)
+        return {
+            "image": as_item(image[1:-1], self.phases),
+            "outer": as_item(image[[0, -1]], self.phases),
+            "patient": self.stacks.patients[stack],
+            "scan": self.stacks.name(stack, None if self.phases else phase),
+            "first": first,
+            "stride": stride,
+            "half_gap_mm": self.gap / 2 * stride * info.spacing_mm,
+            "crop": self.corners[stack] if self.crop_size else None,
+        }
+
+
+def dense_windows(
+    data: Sequence[dict], factors: Sequence[int] = (2, 4, 8), known_mm: float = 8.0, **options: object
+) -> dict[int, GridTripletDataset]:
+    """Factor -> windows whose known slices are `known_mm` apart and whose unknown ones are true slices of the stack.
+
+    Only dense stacks, such as the phantom's, have slices that close.
+
+    Args:
+        data: as :class:`RandomTripletDataset`.
+        factors: steps between known slices.
+        known_mm: distance of the known slices.
+        options: further arguments of :class:`GridTripletDataset`.
+
+    Returns:
+        The factors that every stack is dense enough for; none for stacks as scanners acquire them.
+    """
+    infos = StackSet(data, 0, float(options.get("cache_gib", 4.0))).infos
+    coarsest = max(info.spacing_mm for info in infos)
+    possible = [factor for factor in factors if coarsest <= known_mm / factor * (1 + SPACING_TOLERANCE)]
+    return {f: GridTripletDataset(data, gap=f, half_gap_mm=known_mm / 2, **options) for f in possible}
+
+
+def _centred_corner(
+    plane: Sequence[int], crop: Sequence[int] | None, centre: Sequence[float] | None
+) -> tuple[int, int]:
+    if crop is None:
+        return 0, 0
+    y, x = centre if centre is not None else (plane[0] // 2, plane[1] // 2)
+    corners = []
+    for at, length, edge in zip((y, x), plane, crop, strict=True):
+        corner = round(at) - edge // 2
+        corners.append(min(max(corner, 0), length - edge) if edge <= length else length // 2 - edge // 2)
+    return corners[0], corners[1]

@@ -1,0 +1,76 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Put densified crops back on the scanner's grid, undoing the crop of `data_scripts/prepare_cmr.py`.
+
+    python data_scripts/restore_cmr.py --results dense --prepared data/cmr --originals exports --output_dir restored
+
+Acquired slices come from the original bit for bit, synthetic ones from the result where the crop was, and from the
+linear interpolation of the acquired ones around it. Sidecars go along: they name the synthetic slices.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import fire
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from custom.data.cmr_restore import restore
+from custom.data.nifti import check_output_dir
+from custom.data.stacks import find_stacks
+from custom.errors import InputError
+
+logger = logging.getLogger("restore_cmr")
+
+
+def restore_folder(results: str, prepared: str, originals: str, output_dir: str) -> None:
+    """Restore all results of a folder.
+
+    A result that cannot be restored is told in one line and left out; the others are done and the exit code is 1.
+
+    Args:
+        results: a folder of <name>_interp.nii.gz and <name>_std.nii.gz with their .json, or one such file.
+        prepared: the folder that prepare_cmr.py wrote.
+        originals: what was --input of prepare_cmr.py: DICOM folders, zips or NIfTI files.
+        output_dir: gets files of the same names.
+    """
+    files = find_stacks(results)
+    folder = check_output_dir(output_dir)
+    failures = 0
+    with logging_redirect_tqdm():
+        for path in tqdm(files, desc="results", disable=len(files) == 1):
+            try:
+                if path.parent.resolve() == folder.resolve():
+                    raise InputError(folder, "holds the results themselves", "choose another --output_dir")
+                output = folder / path.name
+                restore(path, Path(prepared), Path(os.path.abspath(originals)), output)
+                logger.info("%s: on the scanner's grid", output)
+            except (InputError, OSError, MemoryError) as error:
+                logger.error(" ".join(str(error).split()) or type(error).__name__)
+                failures += 1
+    if failures:
+        sys.exit(f"{failures} of {len(files)} results failed")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    try:
+        fire.Fire(restore_folder)
+    except InputError as error:
+        sys.exit(f"ERROR {error}")

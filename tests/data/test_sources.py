@@ -1,0 +1,40 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from custom.data.sources import cmr_datalist
+from custom.data.triplets import RandomTripletDataset
+from custom.errors import InputError
+
+TINY = {"num_phases": 1, "matrix": 48, "pixel_mm": 2.5, "pitch_mm": 1.0, "extent_mm": 12.0}
+
+
+def test_phantom_is_sliced_along_its_slices_though_its_pixels_are_larger(tmp_path):
+    sections = {name: cmr_datalist(None, str(tmp_path), name, 4, TINY) for name in ("training", "validation", "test")}
+    assert [len(entries) for entries in sections.values()] == [1, 1, 2]
+    assert len({entry["patient"] for entries in sections.values() for entry in entries}) == 4
+    dataset = RandomTripletDataset(sections["training"], 1, crop_size=(48, 48))
+    info = dataset.stacks.infos[0]
+    assert info.axis == 2 and info.spacing_mm == pytest.approx(1.0, rel=1e-4) and info.plane == (48, 48)
+    assert {dataset[i]["stride"] for i in range(60)} >= {2, 3, 4}
+
+
+def test_folder_without_a_usable_datalist_is_told(tmp_path):
+    with pytest.raises(InputError, match="prepare_cmr"):
+        cmr_datalist(str(tmp_path), "unused", "training")
+    (tmp_path / "datalist.json").write_text(json.dumps({"training": []}))
+    with pytest.raises(InputError, match='no stacks in "training"'):
+        cmr_datalist(str(tmp_path), "unused", "training")

@@ -1,0 +1,226 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "data_scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from prepare_cmr import prepare  # noqa: E402
+
+from custom.data.datalist import SECTIONS, load_datalist  # noqa: E402
+from custom.data.stacks import inspect_stack  # noqa: E402
+from custom.errors import InputError  # noqa: E402
+
+ROTATION = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))[0]
+HEART = (30, 22)
+
+
+def affine_of(spacing=(1.3, 1.3, 8.0)):
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = ROTATION * spacing, [5, -40, 20]
+    return affine
+
+
+def heart(shape=(48, 44, 6), phases=0, seed=0, dtype=np.int16, centre=HEART):
+    """A bright beating disc on noise, `(X, Y, Z)` or `(X, Y, Z, T)`."""
+    rng = np.random.default_rng(seed)
+    x, y = np.indices(shape[:2])
+    cine = rng.integers(0, 60, (*shape, max(phases, 1))).astype(dtype)
+    for t in range(max(phases, 1)):
+        cine[np.hypot(x - centre[0], y - centre[1]) < 7 + 3 * np.sin(t), :, t] += 180
+    return cine if phases else cine[..., 0]
+
+
+def save(path, data, affine=None, unit=None, zoom=None):
+    image = nib.Nifti1Image(data, affine_of() if affine is None else affine)
+    if data.ndim == 4:
+        image.header.set_zooms((*image.header.get_zooms()[:3], zoom or 1.0))
+        image.header.set_xyzt_units("mm", unit)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(image, path)
+    return path
+
+
+def mask(data):
+    return (
+        (np.hypot(*(np.indices(data.shape[:2]) - np.array(HEART)[:, None, None])) < 5)[..., None]
+        .repeat(data.shape[2], axis=2)
+        .astype(np.uint8)
+    )
+
+
+def entries_of(folder):
+    datalist = json.loads((folder / "datalist.json").read_text())
+    return {name: [entry["image"] for entry in datalist[name]] for name in SECTIONS}
+
+
+def array_of(path):
+    return np.asarray(nib.load(path).dataobj)
+
+
+def run(*args):
+    command = [sys.executable, str(SCRIPTS / "prepare_cmr.py"), *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_default_crop_is_128_pixels_of_1_8_mm_around_the_heart(tmp_path):
+    save(tmp_path / "in/p1.nii.gz", heart((200, 220, 6), phases=4, centre=(115, 95)), unit="sec", zoom=0.04)
+    prepare(str(tmp_path / "in"), str(tmp_path / "out"))
+    image = nib.load(tmp_path / "out/p1.nii.gz")
+    assert image.shape == (128, 128, 6, 4) and image.get_data_dtype() == np.int16
+    assert image.header.get_zooms() == pytest.approx((1.8, 1.8, 8.0, 40.0), rel=1e-5)
+    assert image.header.get_xyzt_units() == ("mm", "msec")
+    (entry,) = load_datalist(tmp_path / "out/datalist.json", "training")
+    heart_mm = affine_of() @ [115, 95, 3, 1]
+    np.testing.assert_allclose(image.affine @ [*entry["centre"], 3, 1], heart_mm, atol=6.0)
+    assert inspect_stack(entry["image"]).plane == (128, 128)
+
+
+def test_acdc_tree(tmp_path):
+    folder = tmp_path / "in/training/patient007"
+    data = heart(phases=5)
+    save(folder / "patient007_4d.nii.gz", data)
+    for t in (0, 3):
+        save(folder / f"patient007_frame{t + 1:02d}.nii.gz", data[..., t])
+        save(folder / f"patient007_frame{t + 1:02d}_gt.nii.gz", mask(data))
+    (folder / "Info.cfg").write_text("ED: 1\nES: 4\n")
+    options = {"spacing": 0, "size": 20}
+    prepare(str(tmp_path / "in"), str(tmp_path / "cine"), **options)
+    assert entries_of(tmp_path / "cine")["training"] == ["patient007_4d.nii.gz"]
+    record = json.loads((tmp_path / "cine/patient007_4d.json").read_text())
+    assert record["centre_method"] == "label" and record["heart_centre"] == list(HEART)
+    start = [int(s) for s in record["crop"]["start"]]
+    np.testing.assert_array_equal(
+        array_of(tmp_path / "cine/patient007_4d.nii.gz"), data[start[0] :, start[1] :][:20, :20]
+    )
+    prepare(str(tmp_path / "in"), str(tmp_path / "single"), frames="single", **options)
+    entries = load_datalist(tmp_path / "single/datalist.json", "training")
+    assert [Path(e["image"]).name for e in entries] == ["patient007_frame01.nii.gz", "patient007_frame04.nii.gz"]
+    assert array_of(entries[0]["label"]).sum() == mask(data).sum() and {e["patient"] for e in entries} == {"patient007"}
+
+
+def test_mnms_tree_leaves_long_axes_out(tmp_path):
+    data = heart(phases=3)
+    label = np.zeros_like(data)
+    label[..., 1] = mask(data)
+    for name in ("A0S9V9", "B3F5M1"):
+        save(tmp_path / f"in/Labeled/{name}/{name}_sa.nii.gz", data)
+        save(tmp_path / f"in/Labeled/{name}/{name}_sa_gt.nii.gz", label)
+        save(tmp_path / f"in/Labeled/{name}/{name}_LA_CINE.nii.gz", data)
+    prepare(str(tmp_path / "in"), str(tmp_path / "out"), spacing=0, size=24, fractions="1,0,0")
+    entries = load_datalist(tmp_path / "out/datalist.json", "training")
+    assert [(Path(e["image"]).name, e["patient"]) for e in entries] == [
+        ("A0S9V9_sa.nii.gz", "A0S9V9"),
+        ("B3F5M1_sa.nii.gz", "B3F5M1"),
+    ]
+    assert array_of(entries[0]["label"]).shape == (24, 24, 6, 3)
+
+
+def test_phases_share_a_crop_and_listed_patients_go_where_they_are_listed(tmp_path):
+    for name in ("SC-1", "SC-2", "SC-3", "SC-4"):
+        data = heart()
+        for phase in ("08", "20"):
+            save(tmp_path / f"in/{name}_phase{phase}_image.nii.gz", data)
+            save(tmp_path / f"in/{name}_phase{phase}_lv.nii.gz", mask(data) * (phase == "08"))
+    save(tmp_path / "in/SCD01_cine.nii.gz", heart(phases=2))
+    listed = {"test_patients": "SC-2,elsewhere", "val_patients": ("SC-3",), "same_patient": "SCD01=SC-2"}
+    prepare(str(tmp_path / "in"), str(tmp_path / "out"), spacing=0, size=20, **listed)
+    found = entries_of(tmp_path / "out")
+    names = [f"SC-2_phase{phase}_image.nii.gz" for phase in ("08", "20")]
+    assert sorted(found["test"]) == sorted([*names, "SCD01_cine.nii.gz"])
+    assert found["validation"] == ["SC-3_phase08_image.nii.gz", "SC-3_phase20_image.nii.gz"]
+    assert len(found["training"]) == 4
+    affines = [nib.load(tmp_path / f"out/{name}").affine for name in names]
+    np.testing.assert_array_equal(*affines)
+    with pytest.raises(InputError, match="keep them apart"):
+        prepare(str(tmp_path / "in"), str(tmp_path / "out"), spacing=0, test_patients="SC-2", val_patients="SC-2")
+
+
+def test_gains_of_slices_are_evened_out(tmp_path):
+    data = np.clip(heart(dtype=np.float32) * np.array([0.2, 1, 0.5, 1, 0.8, 0.3]), 0, 255).astype(np.uint8)
+    save(tmp_path / "in/p.nii.gz", data)
+    prepare(str(tmp_path / "in"), str(tmp_path / "out"), spacing=0, size=0, intensity="slice")
+    even = array_of(tmp_path / "out/p.nii.gz")
+    assert even.dtype == np.int16
+    bright = np.percentile(even, 99.5, axis=(0, 1))
+    assert np.ptp(bright) <= 3 < np.ptp(np.percentile(data, 99.5, axis=(0, 1)))
+    gains = json.loads((tmp_path / "out/p.json").read_text())["gains"]
+    np.testing.assert_allclose(even, data * np.array(gains), atol=0.5)
+
+
+def test_one_line_for_each_fault_and_the_rest_is_done(tmp_path):
+    save(tmp_path / "in/good.nii.gz", heart())
+    save(tmp_path / "in/flat.nii.gz", np.zeros((20, 20, 5), np.int16))
+    (tmp_path / "in/text.nii.gz").write_text("no image")
+    save(tmp_path / "in/other_phase01.nii.gz", heart())
+    save(tmp_path / "in/other_phase02.nii.gz", heart(), affine=affine_of((1.3, 1.3, 9.0)))
+    (tmp_path / "in/broken.zip").write_bytes(b"PK\x03\x04 no")
+    done = run("--input", tmp_path / "in", "--output_dir", tmp_path / "out")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if "ERROR" in line]
+    assert len(errors) == 4 and "4 of 5 scans failed" in done.stderr
+    for words in ("flat.nii.gz: is constant", "text.nii.gz: is not a NIfTI", "broken.zip: is a zip that cannot be"):
+        assert any(words in line for line in errors)
+    assert any("other_phase02.nii.gz: has another spacing, orientation or position" in line for line in errors)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["datalist.json", "good.json", "good.nii.gz"]
+    assert str(tmp_path) not in (tmp_path / "out/good.json").read_text()
+
+
+def test_a_second_run_does_only_what_is_not_done(tmp_path):
+    for name in "abc":
+        save(tmp_path / f"in/{name}.nii.gz", heart(seed=ord(name)))
+    out = tmp_path / "out"
+    prepare(str(tmp_path / "in"), str(out), spacing=0, size=20)
+    first = {path.name: path.stat().st_mtime_ns for path in out.glob("*.nii.gz")}
+    datalist = (out / "datalist.json").read_text()
+    (out / "b.nii.gz").unlink()
+    save(tmp_path / "in/c.nii.gz", heart((48, 44, 7)))
+    prepare(str(tmp_path / "in"), str(out), spacing=0, size=20)
+    kept = {path.name for path in out.glob("*.nii.gz") if path.stat().st_mtime_ns == first[path.name]}
+    assert kept == {"a.nii.gz"} and (out / "datalist.json").read_text() == datalist
+    assert nib.load(out / "c.nii.gz").shape[2] == 7
+    prepare(str(tmp_path / "in"), str(out), spacing=0, size=16)
+    assert nib.load(out / "a.nii.gz").shape[0] == 16
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"centre": "guess"}, {"intensity": "x"}, {"size": -1}, {"spacing": "a"}, {"source": "x"}, {"frames": "all"}]
+    + [{"fractions": "1,2"}, {"same_patient": "A"}, {"patient_pattern": "("}, {"patient_pattern": "zzz"}],
+)
+def test_wrong_options_are_told_in_one_line(tmp_path, wrong):
+    save(tmp_path / "in/p.nii.gz", heart())
+    with pytest.raises(InputError) as caught:
+        prepare(str(tmp_path / "in"), str(tmp_path / "out"), **wrong)
+    assert "\n" not in str(caught.value)
+
+
+def test_empty_and_missing_folders_are_told(tmp_path):
+    (tmp_path / "in").mkdir()
+    for root in (tmp_path / "in", tmp_path / "nowhere"):
+        with pytest.raises(InputError, match="holds no NIfTI, DICOM or zip|no such file"):
+            prepare(str(root), str(tmp_path / "out"))
+    with zipfile.ZipFile(tmp_path / "in/x.zip", "w") as archive:
+        archive.writestr("readme.txt", "nothing")
+    done = run("--input", tmp_path / "in", "--output_dir", tmp_path / "out")
+    assert done.returncode == 1 and "x.zip: holds no MR images" in done.stderr
