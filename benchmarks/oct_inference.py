@@ -23,32 +23,37 @@ and memory do not depend on them. The frames are noise.
 from __future__ import annotations
 
 import json
-import platform
-import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import fire
 import numpy as np
 import torch
-from monai.bundle import ConfigParser
 from monai.utils import ensure_tuple
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.measure import (  # noqa: E402
+    Table,
+    in_fresh_process,
+    load_network,
+    machine,
+    one_at_a_time,
+    peak_mib,
+    read_config,
+    tiles,
+)
 from custom.data.pullbacks import PullbackWriter, new_pullback  # noqa: E402
+from custom.errors import report_input_errors  # noqa: E402
 from custom.inferers.gaps import GapInferer  # noqa: E402
 from custom.inferers.streaming import Provenance, interpolate_pullback  # noqa: E402
 from custom.interpolators.base import Interpolator  # noqa: E402
 from custom.interpolators.classical import LinearFrames  # noqa: E402
-from custom.training.export import load_model  # noqa: E402
 
 BUNDLE = ROOT / "bundles" / "cardiointerp"
 COLUMNS = {
@@ -102,20 +107,15 @@ def main(
         rows = [{"frames": int(n), "size": size, "gap_batch_size": gap_batch_sizes[0], **common} for n, size in shapes]
         measure: Callable[..., dict] = measure_file
     else:
-        # One axis at a time, from the first value of each; a row of only first values comes once.
         axes = {"frames": frames, "size": sizes, "gap_batch_size": gap_batch_sizes}
-        first = {name: values[0] for name, values in axes.items()}
-        varied = [first] + [first | {name: value} for name, values in axes.items() for value in values[1:]]
-        rows = [row | common for row in varied]
+        rows = [row | common for row in one_at_a_time(axes)]
         measure = measure_stream
-    print(f"machine: {machine(common['device'])}\nnetwork: {common['config']} {overrides or ''}\n", flush=True)
-    print("| " + " | ".join(COLUMNS.values()) + " |\n" + "|---" * len(COLUMNS) + "|", flush=True)
-    results = []
+    place = machine(common["device"])
+    print(f"machine: {place}\nnetwork: {common['config']} {overrides or ''}\n", flush=True)
+    table = Table(COLUMNS)
     for row in rows:
-        with ProcessPoolExecutor(1, get_context("spawn")) as fresh:
-            results.append(fresh.submit(measure, **row).result())
-        print("| " + " | ".join(_cell(results[-1][name]) for name in COLUMNS) + " |", flush=True)
-    report = json.dumps({"machine": machine(common["device"]), **common, "rows": results}, indent=2)
+        table.add(in_fresh_process(measure, **row))
+    report = json.dumps({"machine": place, **common, "rows": table.rows}, indent=2)
     print(f"\n```json\n{report}\n```")
     if output:
         Path(output).write_text(report + "\n")
@@ -127,7 +127,7 @@ def measure_stream(
     """One row: `frames` frames of noise through `GapInferer.stream`, in this process."""
     network, shape = build_network(device, **method), _parse_size(size)
     generator = torch.Generator().manual_seed(0)
-    noise = (torch.rand(1, *shape, generator=generator).to(device) for _ in range(frames))
+    noise = (torch.rand(1, 1, *shape, generator=generator).to(device) for _ in range(frames))
 
     def run() -> None:
         for frame in GapInferer(factor, gap_batch_size=gap_batch_size).stream(noise, network):
@@ -160,25 +160,7 @@ def build_network(device: str, config: str, linear: bool, overrides: dict[str, A
     """The config's `network_def`, with the bundle's weights if there are any; or linear interpolation."""
     if linear:
         return LinearFrames()
-    parser = ConfigParser()
-    parser.read_config(config)
-    parser.update(overrides)
-    network = parser.get_parsed_content("network_def")
-    weights = BUNDLE / "models" / "model.pt"
-    if weights.exists():
-        load_model(network, weights)
-    return network.to(device).eval()
-
-
-def machine(device: str) -> str:
-    """What the numbers were taken on."""
-    processor = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next((line.split(": ")[1] for line in lines if line.startswith("model name")), processor)
-    accelerator = f", {torch.cuda.get_device_name()}" if device.startswith("cuda") else ""
-    threads = torch.get_num_threads()
-    return f"{platform.node()}, {processor}, {threads} torch threads, torch {torch.__version__}{accelerator}"
+    return load_network(read_config(config, overrides), BUNDLE / "models" / "model.pt", device)[0]
 
 
 def _measured(
@@ -190,7 +172,7 @@ def _measured(
     gap_batch_size: int,
     factor: int,
 ) -> dict[str, Any]:
-    idle = _peak_mib(device)
+    idle = peak_mib(device)
     # The first call chooses algorithms and compiles kernels: not part of what a frame costs.
     network.interpolate(torch.rand(1, network.num_neighbours, 1, *shape, device=device), torch.tensor([0.5]))
     start = time.perf_counter()
@@ -199,26 +181,13 @@ def _measured(
     return {
         "frames": frames,
         "size": "x".join(map(str, shape)),
-        "tiles": _tiles(network, shape),
+        "tiles": tiles(network, shape),
         "gap_batch_size": gap_batch_size,
         "seconds": seconds,
         "seconds_per_frame": seconds / ((frames - 1) * (factor - 1)),
         "idle_mib": idle,
-        "peak_mib": _peak_mib(device),
+        "peak_mib": peak_mib(device),
     }
-
-
-def _tiles(network: Interpolator, shape: tuple[int, int]) -> int:
-    tiler = getattr(network, "tiler", None)
-    return 1 if tiler is None else len(tiler.tiles([-(-extent // tiler.cell) for extent in shape]))
-
-
-def _peak_mib(device: str) -> float:
-    """This process's largest memory so far: allocated on the GPU if that is the device, else resident."""
-    if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated() / 2**20
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def _parse_size(size: str) -> tuple[int, int]:
@@ -226,11 +195,6 @@ def _parse_size(size: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.2f}" if value < 100 else f"{value:.0f}"
-    return str(value)
-
-
 if __name__ == "__main__":
+    report_input_errors()
     fire.Fire(main)

@@ -10,7 +10,7 @@
 # limitations under the License.
 
 
-"""The bookkeeping of one pass over a pullback: which frames are known, which gaps can be filled."""
+"""The bookkeeping of one pass over a scan: which frames are known, which gaps can be filled."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ from custom.interpolators.base import Interpolator
 
 
 class GapPass:
-    """What one pass over a pullback remembers: the frames still needed, and how far each level of the recursion is.
+    """What one pass over a scan remembers: the frames still needed, and how far each level of the recursion is.
 
+    A frame is `(B, C, *space)`: one slice of each of `B` stacks that lie side by side, such as the phases of a cine.
     Frames go by their dense index. Acquired ones are shared; synthetic ones belong to a sample, whose deeper levels see
     no other sample's frames.
 
@@ -36,8 +37,9 @@ class GapPass:
         network: the method.
         levels: the plan of one gap (`plan_gap`).
         num_samples: samples kept apart.
-        batch_size: windows that go through the network together.
-        seed: of the pullback.
+        batch_size: windows, each of one stack, that go through the network together.
+        seed: of the scan. Side by side, all stacks take the same noise: phases then differ by what was acquired, and
+            not by the draw.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class GapPass:
         for level in self.levels[:-1]:
             self.offsets.append(sorted([*self.offsets[-1], *(index for step in level for index in step.unknown)]))
         self.outer = network.num_neighbours // 2 - 1
+        self.num_stacks = 1
         self.acquired: dict[int, torch.Tensor] = {}
         self.samples: list[dict[int, torch.Tensor]] = [{} for _ in range(num_samples)]
         self.done = [0] * len(self.levels)  # gaps that each level has behind it
@@ -59,7 +62,7 @@ class GapPass:
         """Take in acquired frames, none of them meaning the end; return the gaps that each level can now do."""
         arrived_before = self.arrived
         for frame in frames:
-            self.acquired[self.arrived * self.factor] = frame
+            self.acquired[self.arrived * self.factor], self.num_stacks = frame, len(frame)
             self.arrived += 1
         self.ended = self.arrived == arrived_before
         ready = self.arrived - 1
@@ -77,8 +80,10 @@ class GapPass:
         for depth, gaps in enumerate(work):
             for positions, steps in groupby(sorted(self.levels[depth], key=by_positions), key=by_positions):
                 windows = list(product(gaps, list(steps)))
-                for start in range(0, len(windows), self.batch_size):
-                    self._ask(known, depth, sample, positions, windows[start : start + self.batch_size])
+                # Stacks that lie side by side go together; more of them than fit are split by `_ask`.
+                together = max(1, self.batch_size // self.num_stacks)
+                for start in range(0, len(windows), together):
+                    self._ask(known, depth, sample, positions, windows[start : start + together])
 
     def forget(self, frames: dict[int, torch.Tensor]) -> None:
         """Drop what no gap to come looks at."""
@@ -94,18 +99,23 @@ class GapPass:
         positions: Sequence[float],
         windows: Sequence[tuple[int, GapStep]],
     ) -> None:
-        """One call of the network for the `(gap, step)` pairs of `windows`; its answer joins `known`."""
-        neighbours = torch.stack(
-            [torch.stack([known[i] for i in self._neighbours(depth, gap, step.left)]) for gap, step in windows]
+        """The `(gap, step)` pairs of `windows`, of every stack, through the network; its answers join `known`."""
+        neighbours = torch.cat(
+            [torch.stack([known[i] for i in self._neighbours(depth, gap, step.left)], dim=1) for gap, step in windows]
         )
         seeds = [_seed(self.seed, sample, gap, step.left, step.right) for gap, step in windows]
+        seeds = [seed for seed in seeds for _ in range(self.num_stacks)]
+        answers, places = [], neighbours.new_tensor(positions)
         with torch.no_grad():
-            answer = self.network.interpolate(neighbours, neighbours.new_tensor(positions), seeds)
+            for start in range(0, len(seeds), self.batch_size):
+                items = slice(start, start + self.batch_size)
+                answers.append(self.network.interpolate(neighbours[items], places, seeds[items]))
+        answer = torch.cat(answers).unflatten(0, (len(windows), self.num_stacks)).transpose(1, 2)
         for (gap, step), frames in zip(windows, answer, strict=True):
             known.update(zip((gap * self.factor + i for i in step.unknown), frames, strict=True))
 
     def _neighbours(self, depth: int, gap: int, left: int) -> list[int]:
-        """Dense indices of the known frames around a window, replicated at the pullback's ends."""
+        """Dense indices of the known frames around a window, replicated at the scan's ends."""
         offsets = self.offsets[depth]
         place = gap * len(offsets) + offsets.index(left)
         last = (self.arrived - 1) * len(offsets)

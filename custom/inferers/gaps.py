@@ -10,10 +10,11 @@
 # limitations under the License.
 
 
-"""From gaps to dense pullbacks: the acquired frames go by, and the frames between them come out in order.
+"""From gaps to dense scans: the acquired frames go by, and the frames between them come out in order.
 
-Memory is that of a few gaps, however long the pullback. Nothing here knows a file, an affine or a network's inside: an
-`Interpolator` is asked about gaps, in batches.
+A frame is what lies at one place of the interpolated axis: a B-scan of a pullback, a slice of a stack, the slice of
+every phase of a cine. Memory is that of a few gaps, however long the scan. Nothing here knows a file or a network's
+inside: an `Interpolator` is asked about gaps, in batches.
 """
 
 from __future__ import annotations
@@ -28,21 +29,23 @@ import torch
 from monai.inferers import Inferer
 from monai.utils import convert_to_tensor
 
-from custom.geometry import dense_count, factor_for_spacing, spacing_from_affine
+from custom.geometry import dense_count, factor_for_spacing
 from custom.inferers.gap_pass import GapPass
 from custom.inferers.recursion import plan_gap
 from custom.interpolators.base import Interpolator
+from custom.transforms.layout import slice_axis, slice_spacing, slices_first
 
 
 @dataclass(frozen=True)
 class DenseFrame:
-    """One frame of the dense pullback.
+    """One frame of the dense scan.
 
     Attributes:
-        index: its place in the dense pullback.
+        index: its place in the dense scan.
         synthetic: False for an acquired frame.
-        mean: `(C, H, W)` in [0, 1]. The very tensor that came in where the frame is acquired, else the samples' mean.
-        std: the samples' population standard deviation, `(C, H, W)`; None for acquired frames and for one sample.
+        mean: `(B, C, *space)` in [0, 1]. The very tensor that came in where the frame is acquired, else the samples'
+            mean.
+        std: the samples' population standard deviation, `(B, C, *space)`; None for acquired frames and for one sample.
     """
 
     index: int
@@ -57,10 +60,14 @@ class GapInferer(Inferer):
     Args:
         factor: dense steps per gap, at least 2; `n` frames become `(n - 1) * factor + 1`.
         target_spacing: the frame pitch in mm to reach instead: the smallest factor that does it is taken.
-        gap_batch_size: windows that go through the network together, and gaps that are held in memory.
+        gap_batch_size: windows, each of one phase or volume, that go through the network together, and gaps that are
+            held in memory. A window of a method that takes phases together holds all of them.
         num_samples: independent samples of a stochastic method; above 1, their mean and deviation come out.
         seed: together with the sample, the gap and the window it fixes the window's noise, whatever the batch size.
+            Phases and volumes that lie side by side share it.
         max_factor: the largest factor that the network does in one window; larger ones recurse (`plan_gap`).
+        axis: for volumes in memory (`__call__`), the interpolated array axis, 0, 1 or 2; None for the through-plane
+            axis of their affine.
     """
 
     def __init__(
@@ -71,6 +78,7 @@ class GapInferer(Inferer):
         num_samples: int = 1,
         seed: int = 0,
         max_factor: int = 6,
+        axis: int | None = 2,
     ) -> None:
         self.factor = factor
         self.target_spacing = target_spacing
@@ -78,6 +86,7 @@ class GapInferer(Inferer):
         self.num_samples = num_samples
         self.seed = seed
         self.max_factor = max_factor
+        self.axis = axis
 
     def validate(self) -> None:
         """Raise ValueError if an option is out of its range.
@@ -94,40 +103,45 @@ class GapInferer(Inferer):
                 raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
 
     def factor_for(self, spacing: float) -> int:
-        """The factor for a frame pitch of `spacing` mm; ValueError if that already meets the target."""
+        """The factor for frames `spacing` mm apart; ValueError if that already meets the target."""
         if self.target_spacing is None:
             return self.factor
         factor = factor_for_spacing(spacing, self.target_spacing)
         if factor < 2:
-            raise ValueError(f"the frame pitch, {spacing:g} mm, already meets the target of {self.target_spacing:g} mm")
+            raise ValueError(f"the spacing, {spacing:g} mm, already meets the target of {self.target_spacing:g} mm")
         return factor
 
     def __call__(self, inputs: torch.Tensor, network: Interpolator, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Interpolate whole volumes in memory.
 
         Args:
-            inputs: `(B, C, H, W, N)` in [0, 1] with `N >= 2` frames; a `MetaTensor` if `target_spacing` is set.
-            network: the method.
+            inputs: in [0, 1], with `N >= 2` slices: pullbacks or stacks `(B, C, H, W, N)`, or cines
+                `(B, C, H, W, N, T)`, the slices on `axis` of the three spatial ones. A `MetaTensor` if `target_spacing`
+                is set or `axis` is None; its first affine counts for the batch.
+            network: the method. One that takes phases together (`takes_phases`) gets `(T, H, W)` and wants cines; any
+                other gets a cine's phases as items of the batch.
             args: unused, as is `kwargs`; MONAI's signature.
             kwargs: unused.
 
         Returns:
-            `(B, C, H, W, (N - 1) * factor + 1)` without metadata (`DenseGridd` gives it its grid). Acquired frames are
-            bit-identical, the others the mean of the samples.
+            As `inputs`, `(N - 1) * factor + 1` slices on the axis, without metadata (`DenseGridd` gives it its grid).
+            Acquired slices are bit-identical, the others the mean of the samples.
 
         Raises:
-            ValueError: for fewer than two frames or an option out of range.
+            ValueError: for fewer than two slices, other dimensions, an option out of range, a missing affine.
         """
         self.validate()
-        factor = self.factor
-        if self.target_spacing is not None:
-            affine = inputs.affine.reshape(-1, 4, 4)[0]  # (4, 4) in MONAI Label, collated to (B, 4, 4) in an engine
-            factor = self.factor_for(spacing_from_affine(affine.cpu().numpy())[2])
+        axis = slice_axis(inputs, self.axis)
+        factor = self.factor if self.target_spacing is None else self.factor_for(slice_spacing(inputs, axis))
+        takes_phases = getattr(network, "takes_phases", False)
         volumes = convert_to_tensor(inputs, track_meta=False)
-        dense = volumes.new_empty((*volumes.shape[:-1], dense_count(volumes.shape[-1], factor)))
-        for volume, filled in zip(volumes, dense, strict=True):
-            for frame in self.stream(volume.unbind(-1), network, factor):
-                filled[..., frame.index] = frame.mean
+        slices = slices_first(volumes, axis, takes_phases)
+        shape = list(volumes.shape)
+        shape[2 + axis] = dense_count(len(slices), factor)
+        dense = volumes.new_empty(shape)
+        filled = slices_first(dense, axis, takes_phases)
+        for frame in self.stream(slices if takes_phases else slices.flatten(1, 2), network, factor):
+            filled[frame.index] = frame.mean.reshape(filled.shape[1:])
         return dense
 
     def stream(
@@ -139,12 +153,14 @@ class GapInferer(Inferer):
         past the gap's ends adds, at each level of the recursion, as many gaps as it looks aside.
 
         Args:
-            frames: acquired frames in order, each `(C, H, W)` in [0, 1], on the network's device.
+            frames: acquired frames in order, each `(B, C, *space)` in [0, 1], on the network's device: one slice of
+                `B` stacks that lie side by side, such as the phases of a cine; `space` is `(H, W)`, or `(T, H, W)` for
+                a method that takes phases together.
             network: the method.
             factor: dense steps per gap; `self.factor` unless given.
 
         Yields:
-            Every frame of the dense pullback, in order.
+            Every frame of the dense scan, in order.
 
         Raises:
             ValueError: for fewer than two frames or an option out of range.

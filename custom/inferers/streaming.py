@@ -14,57 +14,25 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from ignite.engine import Engine
-from monai.engines import Evaluator
-from monai.utils import CommonKeys as Keys
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from custom.data.provenance import sha256_of, sidecar_path, write_sidecar
-from custom.data.pullbacks import (
-    PullbackReader,
-    PullbackWriter,
-    check_output_dir,
-    find_pullbacks,
-    inspect_pullback,
-    stem,
-)
-from custom.errors import InputError
+from custom.data.provenance import sidecar_path, write_sidecar
+from custom.data.pullbacks import PullbackReader, PullbackWriter, find_pullbacks, inspect_pullback, stem
 from custom.geometry import dense_affine, dense_count, spacing_from_affine, synthetic_mask
+from custom.inferers.folder import FolderInterpolator, Provenance, ScanFolder, factor_of, is_done, refuse_synthetic
 from custom.inferers.gaps import GapInferer
 from custom.interpolators.base import Interpolator
-from custom.training.export import load_model
+
+__all__ = ["Provenance", "PullbackFolder", "PullbackInterpolator", "interpolate_pullback"]
 
 logger = logging.getLogger(__name__)
 PULLBACK_AXIS = 2
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What made an output, as its sidecar tells it.
-
-    Attributes:
-        bundle: the bundle's name.
-        version: the bundle's version.
-        weights_sha256: hash of the weights; None for a method without weights.
-        options: the method's own options that shape the result, JSON values.
-    """
-
-    bundle: str
-    version: str
-    weights_sha256: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def interpolate_pullback(
@@ -97,19 +65,15 @@ def interpolate_pullback(
     """
     path, output = Path(path), Path(output_dir) / f"{stem(path)}_interp.nii.gz"
     deviation = output.with_name(f"{stem(path)}_std.nii.gz")
-    if "synthetic_frames" in _read_json(sidecar_path(path)):
-        raise InputError(path, "holds synthetic frames", "give the acquired pullback instead")
+    refuse_synthetic(path)
     info = inspect_pullback(path)
     network.wrap_rows = info.coordinates == "polar"
-    record = _record(path, inferer, provenance)
-    if output.exists() and record.items() <= _read_json(sidecar_path(output)).items():
+    record = provenance.record(path, inferer, PULLBACK_AXIS)
+    if is_done(output, record):
         logger.info("%s: already done with these options, kept", output)
         return output
 
-    try:
-        factor = inferer.factor_for(spacing_from_affine(info.affine)[PULLBACK_AXIS])
-    except ValueError as error:
-        raise InputError(path, str(error), "ask for a smaller --target_spacing") from error
+    factor = factor_of(path, inferer, spacing_from_affine(info.affine)[PULLBACK_AXIS])
     num_frames = info.shape[PULLBACK_AXIS]
     num_dense = dense_count(num_frames, factor)
     affine = dense_affine(info.affine, PULLBACK_AXIS, factor)
@@ -123,15 +87,15 @@ def interpolate_pullback(
         if inferer.num_samples > 1:
             std_writer = PullbackWriter(deviation, info, num_dense, affine, description, np.float32)
             stack.enter_context(std_writer)
-        frames = (torch.from_numpy(ahead.normalised(k)).to(device).unsqueeze(0) for k in range(num_frames))
+        frames = (torch.from_numpy(ahead.normalised(k)).to(device)[None, None] for k in range(num_frames))
         dense = inferer.stream(frames, network, factor)
         for frame in tqdm(dense, desc=stem(path), total=num_dense, unit="frame", smoothing=0, mininterval=1):
             if frame.synthetic:
-                writer.write(acquired.denormalise(frame.mean.squeeze(0).cpu().numpy()))
+                writer.write(acquired.denormalise(frame.mean[0, 0].cpu().numpy()))
             else:
                 writer.write(acquired.stored(frame.index // factor))
             if std_writer is not None:
-                std = torch.zeros(info.shape[:2]) if frame.std is None else frame.std.squeeze(0).cpu()
+                std = torch.zeros(info.shape[:2]) if frame.std is None else frame.std[0, 0].cpu()
                 std_writer.write(std.numpy() * np.float32((high - low) * abs(info.slope)))
         # The files take their names now. Until the sidecars follow, no older one may vouch for them.
         for stale in (sidecar_path(output), sidecar_path(deviation), deviation):
@@ -142,130 +106,21 @@ def interpolate_pullback(
     return output
 
 
-def _record(path: Path, inferer: GapInferer, provenance: Provenance) -> dict[str, Any]:
-    """All that determines the output, as it reads in a sidecar."""
-    chosen = ("factor",) if inferer.target_spacing is None else ("target_spacing",)
-    options = {name: getattr(inferer, name) for name in (*chosen, "num_samples", "max_factor")}
-    record = asdict(provenance) | {"seed": inferer.seed, "input_sha256": sha256_of(path)}
-    record["options"] = {**options, **provenance.options}
-    return json.loads(json.dumps(record))
+class PullbackFolder(ScanFolder):
+    """The pullbacks of a folder as `{"image": path}`, see `ScanFolder`."""
 
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is none, since any file may lie beside a user's scan."""
-    try:
-        content = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-class PullbackFolder(Dataset):
-    """The pullbacks of a folder as `{"image": path}`.
-
-    The folder is listed at first use: a missing one is then told in one line by the evaluator, rather than by the
-    traceback of a config that could not be built.
-
-    Args:
-        dataset_dir: a folder of NIfTI files, or one file.
-    """
-
-    def __init__(self, dataset_dir: str | Path) -> None:
-        self.dataset_dir = dataset_dir
-
-    @cached_property
-    def paths(self) -> list[Path]:
-        """The files, sorted by name."""
+    def find(self) -> list[Path]:
+        """The NIfTI files, sorted by name."""
         return find_pullbacks(self.dataset_dir)
 
-    def __len__(self) -> int:
-        return len(self.paths)
 
-    def __getitem__(self, index: int) -> dict[str, str]:
-        return {Keys.IMAGE: str(self.paths[index])}
+class PullbackInterpolator(FolderInterpolator):
+    """One iteration is one pullback (`interpolate_pullback`), see `FolderInterpolator`."""
 
+    noun = "pullback"
 
-class PullbackInterpolator(Evaluator):
-    """The `evaluator` of an inference config: one iteration is one pullback.
-
-    A pullback that cannot be done costs one line in the log; the others are still done.
-
-    Args:
-        device: where the network runs.
-        dataset: items `{"image": path}`, such as `PullbackFolder`.
-        network: the method.
-        inferer: the gap inferer.
-        output_dir: made if needed.
-        checkpoint: the weights, loaded into `network` by `run`; None for a method without weights.
-        bundle: name for the sidecars.
-        version: version for the sidecars.
-        options: the method's own options that shape the result, for the sidecars.
-        val_handlers: further Ignite handlers.
-    """
-
-    def __init__(
-        self,
-        device: torch.device | str,
-        dataset: Dataset,
-        network: Interpolator,
-        inferer: GapInferer,
-        output_dir: str | Path,
-        checkpoint: str | Path | None = None,
-        bundle: str = "",
-        version: str = "",
-        options: Mapping[str, Any] | None = None,
-        val_handlers: Sequence | None = None,
-    ) -> None:
-        # The epoch length is a stand-in: the dataset is not listed before `run`.
-        super().__init__(
-            device, DataLoader(dataset, batch_size=None), epoch_length=1, val_handlers=val_handlers, decollate=False
-        )
-        self.dataset, self.network, self.inferer = dataset, network, inferer
-        self.output_dir, self.checkpoint = output_dir, checkpoint
-        self.provenance = Provenance(bundle, version, options=options or {})
-        self._outputs: dict[str, str] = {}
-        self._failures: list[str] = []
-
-    def run(self, global_epoch: int = 1) -> None:
-        """Do every pullback.
-
-        Raises:
-            SystemExit: with one line, if nothing can be done (options, folders, weights) or a pullback failed.
-        """
-        self._outputs, self._failures = {}, []
-        try:
-            self.inferer.validate()
-            check_output_dir(self.output_dir)
-            self.state.epoch_length = len(self.dataset)
-            self._prepare_network()
-        except ValueError as error:
-            raise SystemExit(f"error: {error}") from error
-        super().run(global_epoch)
-        if self._failures:
-            names = ", ".join(Path(path).name for path in self._failures)
-            raise SystemExit(f"error: {len(self._failures)} of {len(self.dataset)} pullbacks failed: {names}")
-
-    def _prepare_network(self) -> None:
-        if self.checkpoint is not None:
-            load_model(self.network, self.checkpoint)
-            self.provenance = replace(self.provenance, weights_sha256=sha256_of(self.checkpoint))
-        self.network.to(self.state.device).eval()
-
-    def _iteration(self, engine: Engine, batchdata: Mapping[str, str]) -> dict[str, str | None]:
-        path, output = batchdata[Keys.IMAGE], None
-        logger.info("pullback %d of %d: %s", engine.state.iteration, engine.state.epoch_length, path)
-        try:
-            output = self._interpolate(path)
-        except (InputError, OSError) as error:
-            logger.error("%s", error if isinstance(error, InputError) else f"{path}: {error}; check the disk")
-            self._failures.append(path)
-        return {Keys.IMAGE: path, Keys.PRED: output}
-
-    def _interpolate(self, path: str) -> str:
-        other = self._outputs.setdefault(stem(path), path)
-        if other != path:
-            raise InputError(path, f"would overwrite the output of {Path(other).name}", "rename one of the two")
-        output = interpolate_pullback(
+    def interpolate_scan(self, path: Path) -> Path:
+        """Interpolate one pullback from disk to disk."""
+        return interpolate_pullback(
             path, self.output_dir, self.network, self.inferer, self.provenance, self.state.device
         )
-        return str(output)

@@ -24,6 +24,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from custom.geometry import affine_for_counts
+from custom.transforms.layout import check_axis, slice_axis, slice_dim
 
 
 class DenseGridd(MapTransform):
@@ -36,30 +37,34 @@ class DenseGridd(MapTransform):
     Follow it with `SaveImaged(resample=False)`: resampled, the volume would go back to the slices it came from.
 
     Args:
-        keys: interpolated volumes, `([B,] C, H, W, D)`.
+        keys: interpolated volumes `([B,] C, X, Y, Z)` or cines `([B,] C, X, Y, Z, T)`.
         ref_key: the `MetaTensor` that they come from; its metadata is taken over.
-        axis: the interpolated array axis, -3, -2 or -1.
+        axis: the interpolated array axis, 0, 1 or 2; None for the through-plane axis of the reference's affine.
         allow_missing_keys: do not complain of an absent key.
     """
 
     def __init__(
-        self, keys: KeysCollection = "pred", ref_key: str = "image", axis: int = -1, allow_missing_keys: bool = False
+        self,
+        keys: KeysCollection = "pred",
+        ref_key: str = "image",
+        axis: int | None = 2,
+        allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        if axis not in (-3, -2, -1):
-            raise ValueError(f"axis counts the spatial axes from the last, -3, -2 or -1, got {axis}")
+        check_axis(axis)
         self.ref_key, self.axis = ref_key, axis
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return `data` with each of `keys` as a `MetaTensor` on its dense grid."""
         data = dict(data)
         reference = data[self.ref_key]
+        axis, dim = slice_axis(reference, self.axis), slice_dim(reference, self.axis)
         for key in self.key_iterator(data):
-            counts = reference.shape[self.axis], data[key].shape[self.axis]
+            counts = reference.shape[dim], data[key].shape[dim]
             affines = reference.affine.cpu().numpy()
-            dense = [affine_for_counts(affine, 3 + self.axis, *counts) for affine in affines.reshape(-1, 4, 4)]
+            dense = [affine_for_counts(affine, axis, *counts) for affine in affines.reshape(-1, 4, 4)]
             meta = {name: value for name, value in reference.meta.items() if name != "original_affine"}
-            meta["spatial_shape"] = np.array(data[key].shape[-3:])
+            meta["spatial_shape"] = np.array(data[key].shape[dim - axis :][:3])
             volume = MetaTensor(torch.as_tensor(data[key]), meta=meta)
             volume.affine = torch.from_numpy(np.stack(dense).reshape(affines.shape))
             data[key] = volume

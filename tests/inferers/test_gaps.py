@@ -60,7 +60,7 @@ class Recorder(LinearFrames):
 
 def ramp(num_frames, factor):
     """Frames whose one value is their dense index, so that linear interpolation is exact at any position."""
-    return [torch.full((1, 2, 3), float(k * factor), dtype=torch.float64) for k in range(num_frames)]
+    return [torch.full((1, 1, 2, 3), float(k * factor), dtype=torch.float64) for k in range(num_frames)]
 
 
 @pytest.mark.parametrize("num_neighbours", [2, 4, 6])
@@ -72,14 +72,14 @@ def test_a_ramp_comes_out_dense_and_in_order(factor, gap_batch_size, num_neighbo
     assert [frame.index for frame in dense] == list(range(5 * factor + 1))
     assert [frame.synthetic for frame in dense] == [k % factor != 0 for k in range(5 * factor + 1)]
     torch.testing.assert_close(
-        torch.stack([frame.mean[0, 0, 0] for frame in dense]), torch.arange(5 * factor + 1, dtype=torch.float64)
+        torch.stack([frame.mean[0, 0, 0, 0] for frame in dense]), torch.arange(5 * factor + 1, dtype=torch.float64)
     )
     assert max(network.batch_sizes) <= gap_batch_size
     assert len(set(network.seeds)) == len(network.seeds)
 
 
 def test_acquired_frames_are_the_very_tensors():
-    frames = [torch.rand(1, 2, 3) for _ in range(4)]
+    frames = [torch.rand(2, 1, 2, 3) for _ in range(4)]
     dense = list(GapInferer(3).stream(frames, LinearFrames()))
     assert all(out.mean is frame for out, frame in zip(dense[::3], frames, strict=True))
 
@@ -105,7 +105,7 @@ def test_windows_of_equal_positions_share_batches():
 @pytest.mark.parametrize("factor", [6, 13])
 @pytest.mark.parametrize("num_samples", [1, 3])
 def test_batch_size_does_not_change_the_result(num_samples, factor):
-    frames = [torch.rand(1, 4, 4, generator=torch.Generator().manual_seed(k)) for k in range(5)]
+    frames = [torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(k)) for k in range(5)]
 
     def run(gap_batch_size, seed=5):
         inferer = GapInferer(factor, gap_batch_size=gap_batch_size, num_samples=num_samples, seed=seed)
@@ -129,7 +129,7 @@ def test_batch_size_does_not_change_what_cardiointerp_makes(factor):
         norm_num_groups=8,
     )
     network = CardioInterp(FusionAutoencoder(channels=8, num_res_blocks=1), denoiser, num_inference_steps=2).eval()
-    frames = [torch.rand(1, 24, 40) for _ in range(4)]
+    frames = [torch.rand(1, 1, 24, 40) for _ in range(4)]
 
     def run(gap_batch_size, seed=0):
         inferer = GapInferer(factor, gap_batch_size=gap_batch_size, num_samples=2, seed=seed)
@@ -143,7 +143,7 @@ def test_batch_size_does_not_change_what_cardiointerp_makes(factor):
 
 
 def test_every_window_of_every_level_has_its_own_noise():
-    frames = [torch.zeros(1, 8, 8)] * 4
+    frames = [torch.zeros(1, 1, 8, 8)] * 4
     dense = [frame.mean for frame in GapInferer(12).stream(frames, NoisyFrames()) if frame.synthetic]
     correlation = np.corrcoef(torch.stack(dense).flatten(1).numpy())
     # The middle of a gap leaks into its neighbours through the second level; noise drawn twice would give 1.
@@ -151,7 +151,7 @@ def test_every_window_of_every_level_has_its_own_noise():
 
 
 def test_mean_and_deviation_are_those_of_coherent_samples():
-    frames = [torch.rand(1, 4, 4) for _ in range(4)]
+    frames = [torch.rand(1, 1, 4, 4) for _ in range(4)]
     each_index = {}
 
     class Keeper(NoisyFrames):
@@ -163,7 +163,7 @@ def test_mean_and_deviation_are_those_of_coherent_samples():
 
     # One gap at a time and one window per gap: the calls come gap by gap, and within a gap sample by sample.
     dense = list(GapInferer(2, gap_batch_size=1, num_samples=5).stream(frames, Keeper()))
-    samples = torch.stack(list(each_index.values())).reshape(3, 5, 1, 4, 4)
+    samples = torch.stack(list(each_index.values())).reshape(3, 5, 1, 1, 4, 4)
     for gap in range(3):
         synthetic = dense[2 * gap + 1]
         torch.testing.assert_close(synthetic.mean, samples[gap].mean(0))
@@ -182,7 +182,7 @@ def test_samples_recurse_apart():
             first_level = len(positions) == 1
             return super().interpolate(neighbours, positions) + draws * first_level
 
-    frames = [torch.zeros(1, 1, 1)] * 2
+    frames = [torch.zeros(1, 1, 1, 1)] * 2
     dense = list(GapInferer(8, num_samples=4).stream(frames, Offset()))
     # Pieces of 4: the quarter lies linearly below the middle in every sample, hence also in mean and deviation.
     torch.testing.assert_close(dense[2].mean, dense[4].mean / 2)
@@ -197,7 +197,7 @@ def test_memory_is_bounded_by_the_batch_and_not_by_the_pullback(network, factor)
 
         def frames():
             for _ in range(num_frames):
-                frame = torch.rand(1, 2, 2)
+                frame = torch.rand(1, 1, 2, 2)
                 alive.add(frame)
                 yield frame
                 del frame

@@ -86,7 +86,7 @@ def test_one_pullback(tmp_path, dtype, suffix):
     assert "polar" in str(image.header["descrip"]) and "synthetic" in str(image.header["descrip"])
 
     sidecar = json.loads((tmp_path / "scan_interp.json").read_text())
-    assert sidecar["synthetic_frames"] == [1, 2, 4, 5, 7, 8]
+    assert sidecar["synthetic_slices"] == [1, 2, 4, 5, 7, 8] and sidecar["slice_axis"] == 2
     assert sidecar["options"] == {"factor": 3, "num_samples": 1, "max_factor": 6, "strength": 1}
     assert sidecar["input_sha256"] == sha256_of(tmp_path / f"scan{suffix}") and sidecar["seed"] == 0
     assert str(tmp_path) not in (tmp_path / "scan_interp.json").read_text()
@@ -106,7 +106,7 @@ def test_several_samples_write_a_deviation_in_the_units_of_the_image(tmp_path):
     assert not values[..., ::2].any()
     offsets = torch.stack(network.offsets).reshape(4, 3).numpy()  # samples x gaps, as shares of 255 stored = 510 units
     np.testing.assert_allclose(values[..., 1::2], np.broadcast_to(510 * offsets.std(0), (6, 5, 3)), atol=0.01)
-    assert "synthetic_frames" in json.loads((tmp_path / "scan_std.json").read_text())
+    assert "synthetic_slices" in json.loads((tmp_path / "scan_std.json").read_text())
     interpolate_pullback(tmp_path / "scan.nii", *run, GapInferer(factor=2), PROVENANCE)
     assert not list(tmp_path.glob("*_std.*")), "a deviation of other samples stayed behind"
 
@@ -168,7 +168,7 @@ def test_a_failure_in_the_middle_leaves_the_folder_as_it_was(tmp_path):
 def test_an_interpolated_pullback_is_not_taken_for_an_acquired_one(tmp_path):
     write(tmp_path / "scan.nii")
     output = interpolate_pullback(tmp_path / "scan.nii", tmp_path, LinearFrames(), GapInferer(factor=2), PROVENANCE)
-    with pytest.raises(InputError, match="holds synthetic frames"):
+    with pytest.raises(InputError, match="holds synthetic slices"):
         interpolate_pullback(output, tmp_path, LinearFrames(), GapInferer(factor=2), PROVENANCE)
 
 

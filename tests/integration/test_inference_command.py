@@ -9,6 +9,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""The inference command on OCT pullbacks."""
+
 from __future__ import annotations
 
 import json
@@ -20,6 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from custom.data.provenance import sha256_of
 
+pytestmark = pytest.mark.parametrize("bundle", ["cardiointerp"], indirect=True)
 NUM_FRAMES, PITCH = 3, 0.2
 
 
@@ -85,7 +88,7 @@ def check_dense(scans, output, factor):
     np.testing.assert_allclose(dense.affine, expected, atol=1e-6)
     assert dense.header.get_zooms()[2] == pytest.approx(PITCH / factor)
     sidecar = json.loads(output.with_name("good_interp.json").read_text())
-    assert sidecar["synthetic_frames"] == [i for i in range(volume.shape[2]) if i % factor]
+    assert sidecar["synthetic_slices"] == [i for i in range(volume.shape[2]) if i % factor]
     return sidecar
 
 

@@ -33,12 +33,12 @@ def oblique_affine():
     return affine
 
 
-@pytest.mark.parametrize("axis", [-3, -2, -1])
+@pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("batched", [False, True])
 def test_end_slices_keep_their_world_position(axis, batched):
     affine = torch.from_numpy(oblique_affine())
     shape, dense_shape = [1, 5, 6, 7], [1, 5, 6, 7]
-    dense_shape[axis] = (shape[axis] - 1) * 4 + 1
+    dense_shape[1 + axis] = (shape[1 + axis] - 1) * 4 + 1
     image = MetaTensor(torch.rand(shape), affine=affine)
     pred = torch.rand(dense_shape)
     if batched:
@@ -47,18 +47,19 @@ def test_end_slices_keep_their_world_position(axis, batched):
     dense = DenseGridd(axis=axis)({"image": image, "pred": pred})["pred"]
     assert dense.affine.shape == image.affine.shape and torch.equal(dense.as_tensor(), pred)
     new = dense.affine.reshape(4, 4)
-    for ours, theirs in ((0, 0), (dense_shape[axis] - 1, shape[axis] - 1)):
+    for ours, theirs in ((0, 0), (dense_shape[1 + axis] - 1, shape[1 + axis] - 1)):
         point = torch.zeros(4, dtype=torch.float64)
         point[3] = 1
         moved = point.clone()
-        point[3 + axis], moved[3 + axis] = theirs, ours
+        point[axis], moved[axis] = theirs, ours
         torch.testing.assert_close(new @ moved, affine @ point)
     torch.testing.assert_close(image.affine.reshape(4, 4), affine)
 
 
 def test_axis_out_of_range():
-    with pytest.raises(ValueError, match="-3, -2 or -1"):
-        DenseGridd(axis=2)
+    for transform in (DenseGridd, RestoreIntensityd):
+        with pytest.raises(ValueError, match="axis must be 0, 1, 2 or None .*, got -1"):
+            transform(keys="pred", axis=-1)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
