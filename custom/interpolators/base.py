@@ -26,32 +26,34 @@ class Interpolator(nn.Module):
 
     Attributes:
         num_neighbours: how many known frames the method reads, half of them on each side of the gap. Where the
-            pullback ends, the caller replicates the end frame.
+            scan ends, the caller replicates the end frame.
+        takes_phases: whether a frame is a whole cine slice `(T, H, W)`; other methods do a cine phase by phase.
         wrap_rows: whether the last row is a neighbour of the first, as the A-lines of a whole polar frame are. Set by
             whoever knows the frames; methods for which it makes no difference ignore it.
     """
 
     num_neighbours: int = 2
+    takes_phases: bool = False
     wrap_rows: bool = False
 
     def interpolate(
         self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
     ) -> torch.Tensor:
-        """Interpolate one gap of each batch item.
+        """Interpolate one gap of each batch item. A frame's `space` is `(H, W)`, or `(T, H, W)` for a cine slice.
 
         Args:
-            neighbours: known frames in order, `(B, num_neighbours, C, H, W)`, intensities in [0, 1].
+            neighbours: known frames in order, `(B, num_neighbours, C, *space)`, intensities in [0, 1].
             positions: ascending fractions of the gap between the two central neighbours, `(m,)`, each in (0, 1).
             seeds: one per batch item. The same seed gives the same frames whatever else is in the batch;
                 deterministic methods ignore it.
 
         Returns:
-            The frames at `positions`, `(B, m, C, H, W)`, intensities in [0, 1].
+            The frames at `positions`, `(B, m, C, *space)`, intensities in [0, 1].
         """
         raise TypeError(f"{type(self).__name__} does not say how it interpolates: override interpolate().")
 
 
 def central_pair(neighbours: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The two frames that bound the gap, each `(B, C, H, W)`, of any even number of neighbours `(B, K, C, H, W)`."""
+    """The two frames beside the gap, each `(B, C, *space)`, of any even number of neighbours `(B, K, C, *space)`."""
     left = neighbours.shape[1] // 2 - 1
     return neighbours[:, left], neighbours[:, left + 1]

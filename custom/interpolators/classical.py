@@ -9,7 +9,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Interpolation that learns nothing: the floor under every table."""
+"""Interpolation that learns nothing: the floor under every table.
+
+Frames are `(C, *space)`, space `(H, W)` or `(T, H, W)`: nothing here looks at a pixel's neighbours.
+"""
 
 from __future__ import annotations
 
@@ -62,9 +65,9 @@ class CubicFrames(Interpolator):
                 (t - 1) * t * t / 2,
             )
         )
-        return torch.einsum("km,bkchw->bmchw", weights, neighbours).clamp(0, 1)
+        return torch.einsum("km,bk...->bm...", weights, neighbours).clamp(0, 1)
 
 
 def _per_frame(positions: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
-    """Positions `(m,)` as `(1, m, 1, 1, 1)` on the device and in the dtype of the frames."""
-    return positions.to(neighbours).reshape(1, -1, 1, 1, 1)
+    """Positions `(m,)` as `(1, m, 1, ...)`, as many axes as the frames, on their device and in their dtype."""
+    return positions.to(neighbours).reshape(1, -1, *[1] * (neighbours.ndim - 2))

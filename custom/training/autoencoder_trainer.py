@@ -41,11 +41,11 @@ class AutoencoderTrainer(Trainer):
     Args:
         device: to train on.
         max_epochs: epochs in all, counting those before a resume.
-        train_data_loader: batches with "image" `(B, L, 1, h, w)` in [0, 1].
+        train_data_loader: batches with "image" `(B, L, 1, *space)` in [0, 1].
         autoencoder: called as `autoencoder(frames, latent_noise_std=..., generator=...)` with frames in [-1, 1];
             returns reconstruction, posterior mean and log variance, and has `last_layer_weight`.
         optimizer: of the autoencoder.
-        discriminator: of single frames `(N, 1, h, w)`; its output, or the last of a list of outputs, is the map of
+        discriminator: of single frames `(N, 1, *space)`; its output, or the last of a list of outputs, is the map of
             scores (`monai.networks.nets.PatchDiscriminator`). None trains without.
         discriminator_optimizer: of the discriminator.
         perceptual: distance of `(N, 1, h, w)` images in [0, 1], as `custom.metrics.perceptual.load_lpips` gives it, or
@@ -194,13 +194,18 @@ class AutoencoderTrainer(Trainer):
     def _perceptual_distance(self, reconstruction: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
         if self.perceptual is None:
             return torch.zeros((), device=frames.device)
-        return self.perceptual((reconstruction.flatten(0, 1) + 1) / 2, (frames.flatten(0, 1) + 1) / 2).mean()
+        return self.perceptual(*((_images(x) + 1) / 2 for x in (reconstruction, frames))).mean()
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast("cuda", enabled=self.amp, **self.amp_kwargs)
 
 
+def _images(frames: torch.Tensor) -> torch.Tensor:
+    """All 2D images of `(B, L, 1, h, w)`, or of cine slices `(B, L, 1, T, h, w)`, as `(N, 1, h, w)`."""
+    return frames.flatten(0, -3).unsqueeze(1)
+
+
 def _scores(discriminator: nn.Module, frames: torch.Tensor) -> torch.Tensor:
-    """The discriminator's raw map of scores of all frames of `(B, L, 1, h, w)`."""
+    """The discriminator's raw map of scores of all frames of `(B, L, 1, *space)`."""
     output = discriminator(frames.flatten(0, 1))
     return output[-1] if isinstance(output, (list, tuple)) else output

@@ -15,30 +15,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from ignite.engine import Engine, Events
-from monai.engines import PrepareBatch, default_prepare_batch
-from torch import nn
+from monai.engines import default_prepare_batch
 
 from custom.diffusion.ddim import add_noise, target_for
 from custom.diffusion.schedules import alpha_bar_at
-from custom.training.randomness import iteration_generator
+from custom.training.prepare_batch import Codec, DrawingPrepareBatch
 
 
-class Codec(Protocol):
-    """What the task needs of the trained first stage."""
-
-    def encode_latents(self, frames: torch.Tensor) -> torch.Tensor:
-        """Frames `(B, L, 1, h, w)` in [0, 1] to normalised latents `(B, L, c, h/8, w/8)`."""
-
-
-class MaskedVideoPrepareBatch(PrepareBatch):
+class MaskedVideoPrepareBatch(DrawingPrepareBatch):
     """Draws timestep, noise and mask for a batch of windows (CardioInterp section 2.1, Eq. 2 to 6).
-
-    It is both the trainer's `prepare_batch` and one of its handlers: as a handler it learns the iteration, from which
-    all draws are seeded, so that a resumed training draws what an uninterrupted one does.
 
     Known frames are the first and the last; with probability `unconditional_probability` none is, which is what makes
     guidance possible (A17). The network gets known latents clean (Eq. 5; the mask acts on latent channels only, A14)
@@ -74,20 +62,13 @@ class MaskedVideoPrepareBatch(PrepareBatch):
         weighting: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
         seed: int = 0,
     ) -> None:
+        super().__init__(seed)
         if loss_region not in ("unknown", "all"):
             raise ValueError(f"loss_region is 'unknown' or 'all', got {loss_region!r}.")
         self.codec, self.alphas_cumprod, self.prediction_type = codec, alphas_cumprod.cpu(), prediction_type
         self.window_lengths = window_lengths
         self.unconditional_probability, self.loss_region = unconditional_probability, loss_region
-        self.condition_noise, self.weighting, self.seed = condition_noise, weighting, seed
-        self._engine: Engine | None = None
-
-    def attach(self, engine: Engine) -> None:
-        """Take the iteration from this engine."""
-        engine.add_event_handler(Events.STARTED, self._follow)
-
-    def _follow(self, engine: Engine) -> None:
-        self._engine = engine
+        self.condition_noise, self.weighting = condition_noise, weighting
 
     def __call__(
         self,
@@ -96,7 +77,7 @@ class MaskedVideoPrepareBatch(PrepareBatch):
         non_blocking: bool = False,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor, tuple, dict]:
-        """Inputs of the network, label of :class:`MaskedDenoisingLoss`, no arguments, keywords "mask" and "timesteps".
+        """Inputs of the network, label of `WeightedNoiseLoss`, no arguments, keywords "mask" and "timesteps".
 
         Args:
             batchdata: has "image" `(B, L, 1, h, w)` in [0, 1].
@@ -107,10 +88,8 @@ class MaskedVideoPrepareBatch(PrepareBatch):
         Raises:
             RuntimeError: it is not among the engine's handlers.
         """
-        if self._engine is None:
-            raise RuntimeError("MaskedVideoPrepareBatch must also be one of the trainer's handlers.")
+        generator = self.generator()
         frames, _ = default_prepare_batch(batchdata, device, non_blocking, **kwargs)
-        generator = iteration_generator(self.seed, self._engine.state.iteration, self._engine.state.rank)
         if self.window_lengths is not None:
             choice = torch.randint(len(self.window_lengths), (1,), generator=generator)
             frames = frames[:, : self.window_lengths[choice]]
@@ -138,32 +117,3 @@ class MaskedVideoPrepareBatch(PrepareBatch):
         target = target_for(self.prediction_type, clean, noise, alpha_bar)
         plane = weights[:, :, None, None, None].expand(-1, -1, 1, *clean.shape[3:])
         return inputs, torch.cat([target, plane], dim=2), (), {"mask": mask, "timesteps": timesteps}
-
-
-class MaskedDenoisingLoss(nn.Module):
-    """Error of the prediction where the label's last channel is positive, times that channel, averaged over there.
-
-    Args:
-        kind: "l2" (Eq. 6) or "l1" (LVDM; A16).
-
-    Raises:
-        ValueError: unknown `kind`.
-    """
-
-    def __init__(self, kind: str = "l2") -> None:
-        super().__init__()
-        if kind not in ("l1", "l2"):
-            raise ValueError(f"kind is 'l1' or 'l2', got {kind!r}.")
-        self.kind = kind
-
-    def forward(self, prediction: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Scalar loss, computed in float32.
-
-        Args:
-            prediction: `(B, L, c, h, w)`.
-            label: target and weight as one tensor, `(B, L, c + 1, h, w)` (:class:`MaskedVideoPrepareBatch`).
-        """
-        target, weight = label[:, :, :-1].float(), label[:, :, -1:].float()
-        difference = prediction.float() - target
-        error = difference.square() if self.kind == "l2" else difference.abs()
-        return (weight * error).sum() / ((weight > 0).sum() * target.shape[2])

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from itertools import islice
+from typing import NamedTuple
 
 import ignite.distributed as idist
 import torch
@@ -26,24 +27,39 @@ from torch import nn
 logger = logging.getLogger(__name__)
 
 
+class LatentMoments(NamedTuple):
+    """Moments of a codec's latents.
+
+    Attributes:
+        mean: of each latent channel, `(c,)`.
+        std: standard deviation of each latent channel, `(c,)`.
+        between: variance of the latents between the first and the last frame about the straight line between those two.
+        difference: mean squared difference of the first and the last frame's latents.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+    between: torch.Tensor
+    difference: torch.Tensor
+
+
 @torch.no_grad()
 def measure_latent_statistics(
     codec: nn.Module, loader: Iterable, num_batches: int, device: str | torch.device = "cpu"
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> LatentMoments:
     """Moments of a codec's latents over the first batches of training data, summed over all processes.
 
     Sets the codec's statistics to mean 0 and standard deviation 1 first, so that the result does not depend on them,
     and leaves them so. The loader's sampler is set to epoch 0, so that it does not depend on earlier training either.
 
     Args:
-        codec: has `encode_latents` (`custom.training.denoiser_task.Codec`) and `set_latent_statistics(mean, std)`.
-        loader: batches with "image" `(B, L, 1, h, w)` in [0, 1].
+        codec: has `encode_latents` (`custom.training.prepare_batch.Codec`) and `set_latent_statistics(mean, std)`.
+        loader: batches with "image" `(B, L, 1, *space)` in [0, 1].
         num_batches: how many of them are looked at.
         device: the codec's.
 
     Returns:
-        Mean and standard deviation of each latent channel, `(c,)`, and the variance of normalised latents between the
-        first and the last frame about the straight line between those two, a scalar.
+        Over all windows; all but the first two in units of normalised latents.
     """
     if hasattr(getattr(loader, "sampler", None), "set_epoch"):
         loader.sampler.set_epoch(0)
@@ -51,17 +67,21 @@ def measure_latent_statistics(
     sums = 0.0
     for batch in islice(iter(loader), num_batches):
         latents = codec.encode_latents(batch["image"].to(device)).double()
-        shares = torch.linspace(0, 1, latents.shape[1], dtype=torch.float64, device=latents.device).view(-1, 1, 1, 1)
-        residual = (latents - torch.lerp(latents[:, :1], latents[:, -1:], shares))[:, 1:-1]
-        moments = [latents.new_tensor([x[:, :, 0].numel()]) for x in (latents, residual)]
-        moments += [x.sum(dim=(0, 1, 3, 4)) for x in (latents, latents.square(), residual.square())]
+        latents = latents.flatten(3)  # (B, L, c, places)
+        shares = torch.linspace(0, 1, latents.shape[1], dtype=torch.float64, device=latents.device).view(-1, 1, 1)
+        first, last = latents[:, :1], latents[:, -1:]
+        residual = (latents - torch.lerp(first, last, shares))[:, 1:-1]
+        moments = [latents.new_tensor([x[:, :, 0].numel()]) for x in (latents, residual, first)]
+        squares = (latents.square(), residual.square(), (last - first).square())
+        moments += [x.sum(dim=(0, 1, 3)) for x in (latents, *squares)]
         sums = sums + torch.cat(moments).cpu()
     sums = idist.all_reduce(sums)
-    (count, residual_count), (total, squares, residual_squares) = sums[:2], sums[2:].chunk(3)
+    (count, residual_count, pairs), (total, squares, residual_squares, differences) = sums[:3], sums[3:].chunk(4)
     mean = total / count
     variance = squares / count - mean.square()
     between = (residual_squares / variance).mean() / residual_count
-    return mean.float(), variance.sqrt().float(), between.float()
+    difference = (differences / variance).mean() / pairs
+    return LatentMoments(mean.float(), variance.sqrt().float(), between.float(), difference.float())
 
 
 class LatentStatistics:
@@ -74,7 +94,8 @@ class LatentStatistics:
         codec: see :func:`measure_latent_statistics`.
         loader: the same.
         num_batches: the same.
-        denoiser: if it has a buffer `prior_variance`, that is set to the variance of in-between latents.
+        denoiser: if it has a buffer `prior_variance`, that is set to the variance of in-between latents; a buffer
+            `prior_share` to its share of the squared difference of the two ends.
     """
 
     def __init__(self, codec: nn.Module, loader: Iterable, num_batches: int, denoiser: nn.Module | None = None) -> None:
@@ -87,13 +108,13 @@ class LatentStatistics:
     def __call__(self, engine: Engine) -> None:
         if engine.state.iteration > 0:
             return
-        mean, std, between = measure_latent_statistics(self.codec, self.loader, self.num_batches, engine.state.device)
-        self.load_state_dict({"mean": mean, "std": std, "between": between})
+        moments = measure_latent_statistics(self.codec, self.loader, self.num_batches, engine.state.device)
+        self.load_state_dict(moments._asdict())
         logger.info(
             "Latents: mean %s, standard deviation %s; variance between key frames %.3f of theirs",
-            [round(x, 3) for x in mean.tolist()],
-            [round(x, 3) for x in std.tolist()],
-            between,
+            [round(x, 3) for x in moments.mean.tolist()],
+            [round(x, 3) for x in moments.std.tolist()],
+            moments.between,
         )
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -104,3 +125,5 @@ class LatentStatistics:
         self.codec.set_latent_statistics(state["mean"], state["std"])
         if hasattr(self.denoiser, "prior_variance"):
             self.denoiser.prior_variance.copy_(state["between"])
+        if hasattr(self.denoiser, "prior_share"):
+            self.denoiser.prior_share.copy_(state["between"] / state["difference"])

@@ -10,7 +10,7 @@
 # limitations under the License.
 
 
-"""Losses of the autoencoder stage that MONAI lacks.
+"""Losses that MONAI lacks.
 
 MONAI's `PatchAdversarialLoss(criterion="hinge")` passes the discriminator's output through tanh first, so that the
 hinge never takes effect and both losses saturate; the hinge of the papers works on the output itself.
@@ -19,6 +19,7 @@ hinge never takes effect and both losses saturate; the hinge of the papers works
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 
 def hinge_generator_loss(fake: torch.Tensor) -> torch.Tensor:
@@ -35,11 +36,11 @@ def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tenso
     """KL of the posterior from N(0, I), summed over the latent of a frame and averaged over frames.
 
     Args:
-        mean: posterior mean, `(B, L, c, h, w)`.
+        mean: posterior mean, `(B, L, c, *latent)`.
         log_variance: of the same shape.
     """
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
-    return divergence.sum(dim=(2, 3, 4)).mean()
+    return divergence.flatten(2).sum(dim=2).mean()
 
 
 def adaptive_weight(
@@ -67,3 +68,34 @@ def adaptive_weight(
 
     ratio = gradient_norm(reconstruction_loss) / (gradient_norm(adversarial_loss) + 1e-4)
     return ratio.detach().nan_to_num(nan=0.0).clamp(0.0, limit)
+
+
+class WeightedNoiseLoss(nn.Module):
+    """Error of the prediction where the label's last channel is positive, times that channel, averaged over there.
+
+    Args:
+        kind: "l2" (CardioInterp Eq. 6, CaLID Eq. 5) or "l1" (LVDM; A16).
+        channel_axis: 2 for windows of frames, 1 for single slices.
+
+    Raises:
+        ValueError: unknown `kind`.
+    """
+
+    def __init__(self, kind: str = "l2", channel_axis: int = 2) -> None:
+        super().__init__()
+        if kind not in ("l1", "l2"):
+            raise ValueError(f"kind is 'l1' or 'l2', got {kind!r}.")
+        self.kind, self.channel_axis = kind, channel_axis
+
+    def forward(self, prediction: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Scalar loss, computed in float32.
+
+        Args:
+            prediction: `(B, L, c, *latent)`, or `(B, c, *latent)` with `channel_axis` 1.
+            label: target and weight as one tensor, with `c + 1` channels (the tasks' `PrepareBatch`es).
+        """
+        channels = prediction.shape[self.channel_axis]
+        target, weight = label.float().split([channels, 1], dim=self.channel_axis)
+        difference = prediction.float() - target
+        error = difference.square() if self.kind == "l2" else difference.abs()
+        return (weight * error).sum() / ((weight > 0).sum() * channels)

@@ -20,7 +20,7 @@ from monai.engines import PrepareBatch
 
 
 class GapPrepareBatch(PrepareBatch):
-    """Splits windows `(B, L, 1, h, w)` into key frames `(B, 2, h, w)` and the frames between, `(B, L - 2, h, w)`."""
+    """Splits windows `(B, L, 1, *space)` into key frames `(B, 2, *space)` and those between, `(B, L - 2, *space)`."""
 
     def __call__(
         self,

@@ -66,3 +66,12 @@ def test_cubic_frames_follow_a_parabola_exactly():
 def test_cubic_frames_at_a_step_overshoot_and_are_clipped():
     known = torch.tensor([0.0, 1.0, 1.0, 0.0]).reshape(1, 4, 1, 1, 1)
     assert CubicFrames().interpolate(known, torch.tensor([0.5])).item() == 1.0
+
+
+@pytest.mark.parametrize("method", (NearestFrame(), LinearFrames(), CubicFrames()))
+def test_a_cine_slice_is_its_phases_side_by_side(method):
+    cine = torch.rand(2, 4, 1, 3, 8, 6, generator=torch.Generator().manual_seed(1))
+    whole = method.interpolate(cine, POSITIONS)
+    assert whole.shape == (2, 5, 1, 3, 8, 6)
+    for phase in range(3):
+        torch.testing.assert_close(whole[:, :, :, phase], method.interpolate(cine[:, :, :, phase], POSITIONS))

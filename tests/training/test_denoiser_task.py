@@ -19,9 +19,10 @@ import torch
 from monai.engines import SupervisedTrainer
 
 from custom.diffusion.schedules import alphas_cumprod, betas
-from custom.training.denoiser_task import MaskedDenoisingLoss, MaskedVideoPrepareBatch
+from custom.training.denoiser_task import MaskedVideoPrepareBatch
 from custom.training.handlers import ClipGradients, LossCurve, StageCheckpoint, WarmupEMA
 from custom.training.latents import LatentStatistics
+from custom.training.losses import WeightedNoiseLoss
 
 ALPHAS = alphas_cumprod(betas())
 
@@ -121,11 +122,11 @@ def test_loss_ignores_known_frames(kind, expected):
     prediction = torch.zeros_like(target)
     prediction[:, 0], prediction[:, 1], prediction[:, 2] = 1e6, 1.0, 2.0
     prediction.requires_grad_()
-    loss = MaskedDenoisingLoss(kind)(prediction, torch.cat([target, weight], dim=2))
+    loss = WeightedNoiseLoss(kind)(prediction, torch.cat([target, weight], dim=2))
     assert loss.item() == expected
     loss.backward()
     assert not prediction.grad[:, 0].any() and prediction.grad[:, 1:].all()
-    doubled = MaskedDenoisingLoss(kind)(prediction, torch.cat([target, 2 * weight], dim=2))
+    doubled = WeightedNoiseLoss(kind)(prediction, torch.cat([target, 2 * weight], dim=2))
     assert doubled.item() == 2 * expected  # weights scale the loss, they do not cancel
 
 
@@ -145,7 +146,7 @@ class Session:
             LossCurve(folder / "loss.csv"),
         ]  # fmt: skip
         self.trainer = SupervisedTrainer(
-            "cpu", max_epochs, loader, self.denoiser, optimizer, MaskedDenoisingLoss(), prepare_batch=task,
+            "cpu", max_epochs, loader, self.denoiser, optimizer, WeightedNoiseLoss(), prepare_batch=task,
             train_handlers=handlers,
         )  # fmt: skip
 

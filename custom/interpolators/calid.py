@@ -1,0 +1,229 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""CaLID: the slice between two slices by latent diffusion with a two-part condition, and CaLID+ (section III)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+
+import torch
+
+from custom.diffusion.ddim import ddim_invert, ddim_sample, to_epsilon
+from custom.diffusion.interpolation import slerp
+from custom.diffusion.schedules import inversion_pairs, timestep_pairs
+from custom.inferers.tiling import FrameTiler
+from custom.interpolators.bisection import MidpointInterpolator
+from custom.networks.neighbour_denoiser import NeighbourDenoiser, Pair
+from custom.networks.slice_autoencoder import SliceAutoencoder
+
+
+class CaLID(MidpointInterpolator):
+    """All that CaLID needs in one module; its state dict is the bundle's `models/model.pt`.
+
+    One class does slices and cine slices: the number of spatial dimensions is that of its networks. Slices of any size
+    are padded to whole cells and go through the networks in overlapping tiles whose noise estimates are blended at
+    every step; the phases of a cine are continued cyclically, as the heart does.
+
+    Args:
+        autoencoder: the slice codec.
+        denoiser: the conditional denoiser.
+        num_inference_steps: DDIM steps, of the sampling and of each inversion.
+        refine: CaLID+: start from the slerp of both neighbours' inverted latents (Eq. 7 and 8) instead of noise.
+        inversion_condition: condition of the two inversions: "pair" as the sampling has, "self" the inverted neighbour
+            twice (B10). The neighbours beyond would show the network the very slice that is asked for.
+        slerp_per_phase: one angle per latent phase instead of one per slice (B11).
+        eta: share of DDPM's noise added back at each DDIM step.
+        prediction_type: what the denoiser predicts, see `custom.diffusion.ddim.target_for`.
+        resampling: see `MidpointInterpolator`.
+        tile_size: tile in pixels, (height, width); slices up to this size are run whole.
+        tile_overlap: share of a tile in common with the next.
+        batch_size: midpoints, and tiles, that go through the network at once.
+
+    Raises:
+        ValueError: another `prediction_type` than noise with a denoiser whose prior estimates noise.
+    """
+
+    def __init__(
+        self,
+        autoencoder: SliceAutoencoder,
+        denoiser: NeighbourDenoiser,
+        num_inference_steps: int = 8,
+        refine: bool = False,
+        inversion_condition: str = "pair",
+        slerp_per_phase: bool = False,
+        eta: float = 0.0,
+        prediction_type: str = "epsilon",
+        resampling: str = "linear",
+        tile_size: Sequence[int] = (160, 160),
+        tile_overlap: float = 0.2,
+        batch_size: int = 16,
+    ) -> None:
+        super().__init__()
+        if denoiser.prior != "none" and prediction_type != "epsilon":
+            raise ValueError(f"prediction_type {prediction_type!r} needs a denoiser with prior 'none'.")
+        self.autoencoder, self.denoiser = autoencoder, denoiser
+        self.num_inference_steps, self.refine, self.eta = num_inference_steps, refine, eta
+        self.inversion_condition, self.slerp_per_phase = inversion_condition, slerp_per_phase
+        self.prediction_type, self.resampling, self.batch_size = prediction_type, resampling, batch_size
+        self.takes_phases = len(autoencoder.factors) == 3
+        self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=autoencoder.factor)
+        shape = (autoencoder.latent_channels, *(1,) * len(autoencoder.factors))
+        self.register_buffer("latent_shift", torch.zeros(shape))
+        self.register_buffer("latent_scale", torch.ones(shape))
+
+    @property
+    def divisor(self) -> tuple[int, ...]:
+        """What the sizes of a slice must be multiples of, one number per spatial axis."""
+        return tuple(factor * self.denoiser.divisor for factor in self.autoencoder.factors)
+
+    def set_latent_statistics(self, mean: torch.Tensor | float, std: torch.Tensor | float) -> None:
+        """Make latents of this mean and standard deviation (scalars or one per channel) zero-mean, unit-variance."""
+        shape = (-1, *self.latent_shift.shape[1:])
+        self.latent_shift.copy_(torch.as_tensor(mean).reshape(shape).expand_as(self.latent_shift))
+        self.latent_scale.copy_((1 / torch.as_tensor(std)).reshape(shape).expand_as(self.latent_scale))
+
+    @torch.no_grad()
+    def encode_latents(self, slices: torch.Tensor) -> torch.Tensor:
+        """Normalised latents `(B, L, c, *latent)` of slices `(B, L, 1, *space)` in [0, 1], sizes as `divisor` says."""
+        return (self.autoencoder.encode(2 * slices - 1) - self.latent_shift) * self.latent_scale
+
+    @torch.no_grad()
+    def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
+        """Slices `(B, L, 1, *space)` in [0, 1] of normalised latents `(B, L, c, *latent)`."""
+        return ((self.autoencoder.decode(latents / self.latent_scale + self.latent_shift) + 1) / 2).clamp(0, 1)
+
+    @torch.no_grad()
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """The slice between two: `(B, 2, *space)` to `(B, 1, *space)`, in [0, 1]; for validation and the Zoo."""
+        return self.midpoint(image[:, :1], image[:, 1:], [0] * len(image))
+
+    @torch.no_grad()
+    def midpoint(self, before: torch.Tensor, after: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
+        """See `MidpointInterpolator.midpoint`."""
+        slices, window = self._pad(torch.cat([before, after], dim=1))
+        latents = self._on_tiles(lambda x: self.encode_latents(x.unsqueeze(2)).flatten(1, 2), slices, slices=1)
+        latents = latents.unflatten(1, (2, -1))
+        pair = self._pair(slices, latents)
+        grid = self.num_inference_steps, len(self.denoiser.alphas_cumprod)
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+        def noise(like: torch.Tensor) -> torch.Tensor:
+            return torch.stack([torch.randn(like.shape[1:], generator=g) for g in generators]).to(like)
+
+        start = self._refined_start(slices, latents, pair, grid) if self.refine else noise(latents[:, 0])
+        alphas = self.denoiser.alphas_cumprod
+        z = ddim_sample(self._predictor(pair), start, timestep_pairs(*grid), alphas, self.eta, noise_fn=noise)
+        decoded = self._on_tiles(lambda x: self.decode_latents(x.unsqueeze(1)).squeeze(1), z, to_slices=True)
+        return decoded[(..., *window)]
+
+    @torch.no_grad()
+    def reconstruct(self, slices: torch.Tensor) -> torch.Tensor:
+        """Slices `(B, L, 1, *space)` in [0, 1] through the autoencoder alone: the upper bound of CaLID with it."""
+        padded, window = self._pad(slices)
+        return self.decode_latents(self.encode_latents(padded))[(..., *window)]
+
+    def _refined_start(
+        self, slices: torch.Tensor, latents: torch.Tensor, pair: Pair, grid: tuple[int, int]
+    ) -> torch.Tensor:
+        """CaLID+: the slerp, halfway, of what inverting each neighbour ends at."""
+        ends = []
+        for side in (0, 1):
+            if self.inversion_condition == "self":
+                pair = self._pair(slices[:, [side, side]], latents[:, [side, side]])
+            predict = self._predictor(pair)
+            ends.append(ddim_invert(predict, latents[:, side], inversion_pairs(*grid), self.denoiser.alphas_cumprod))
+        if not self.slerp_per_phase:
+            return slerp(*ends, 0.5)
+        return slerp(*(end.transpose(1, 2) for end in ends), 0.5, start_dim=2).transpose(1, 2)
+
+    def _pair(self, slices: torch.Tensor, latents: torch.Tensor) -> Pair:
+        """What the denoiser knows of the neighbours `(B, 2, *space)` and their latents `(B, 2, c, *latent)`."""
+
+        def embed(tile: torch.Tensor, latent_tile: torch.Tensor) -> torch.Tensor:
+            return self.denoiser.embed_pair(2 * tile - 1, latent_tile.unflatten(1, (2, -1)))
+
+        embedding = self._on_tiles(embed, slices, latents.flatten(1, 2), slices=1)
+        return Pair(embedding, *self.denoiser.expect(latents))
+
+    def _predictor(self, pair: Pair) -> Callable[[torch.Tensor, int], torch.Tensor]:
+        """`(z, t) -> eps` for the sampler."""
+        alphas = self.denoiser.alphas_cumprod
+
+        def predict(z: torch.Tensor, t: int) -> torch.Tensor:
+            def denoise(tile: torch.Tensor, *known: torch.Tensor) -> torch.Tensor:
+                prediction = self.denoiser.estimate(tile, torch.full((len(tile),), t, device=z.device), Pair(*known))
+                return to_epsilon(prediction, tile, alphas[t], self.prediction_type)
+
+            return self._on_tiles(denoise, z, *pair)
+
+        return predict
+
+    def _on_tiles(
+        self, function: Callable[..., torch.Tensor], *maps: torch.Tensor, slices: int = 0, to_slices: bool = False
+    ) -> torch.Tensor:
+        """Apply `function` to tiles of maps `(B, C_i, *space)`, the first `slices` of them slices, the others latents.
+
+        It returns tiles of latents, or of slices with `to_slices`. The tiler knows height and width only: phases go
+        along as channels.
+        """
+        cell = self.autoencoder.factor
+        scales = [cell if place < slices else 1 for place in range(len(maps))]
+        folded = [m.shape[1:-2] for m in maps]
+        unfolded: torch.Size | None = None
+
+        def on_folded(*tiles: torch.Tensor) -> torch.Tensor:
+            nonlocal unfolded
+            result = function(*(t.unflatten(1, shape) for t, shape in zip(tiles, folded, strict=True)))
+            unfolded = result.shape[1:-2]
+            return result.flatten(1, -3)
+
+        pairs = ((m.flatten(1, -3), scale) for m, scale in zip(maps, scales, strict=True))
+        return self.tiler(on_folded, *pairs, out_scale=cell if to_slices else 1).unflatten(1, unfolded)
+
+    def _pad(self, slices: torch.Tensor) -> tuple[torch.Tensor, tuple[slice, ...]]:
+        """Grow slices `(..., *space)` to whole cells; returns them and where the original lies in their space."""
+        window = []
+        for axis, unit in zip(range(-len(self.divisor), 0), self.divisor, strict=True):
+            extent = slices.shape[axis]
+            spare = -extent % unit
+            first = spare // 2
+            place = torch.arange(-first, extent + spare - first, device=slices.device)
+            # Phases go round; the edge of a slice is continued outwards.
+            place = place % extent if axis == -3 else place.clamp(0, extent - 1)
+            slices = slices.index_select(axis, place) if spare else slices
+            window.append(slice(first, first + extent))
+        return slices, tuple(window)
+
+
+def variant(network: CaLID, **options: object) -> CaLID:
+    """The same network, weights shared, with other sampling options.
+
+    Args:
+        network: the method.
+        options: attributes to change: `num_inference_steps`, `refine`, `inversion_condition`, `eta`, ...
+
+    Raises:
+        ValueError: an option that the method does not have.
+    """
+    twin = copy.copy(network)
+    for name, value in options.items():
+        if name not in vars(network):
+            raise ValueError(f"CaLID has no option {name!r}.")
+        setattr(twin, name, value)
+    return twin
+
+
+def at_steps(network: CaLID, steps: Sequence[int], **options: object) -> dict[int, CaLID]:
+    """Number of steps -> the same network sampled in so many; `options` as in `variant`."""
+    return {count: variant(network, num_inference_steps=count, **options) for count in steps}

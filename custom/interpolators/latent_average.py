@@ -1,0 +1,78 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Latent interpolation: what a codec alone can do, and how much of a latent method is its codec's doing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from custom.diffusion.interpolation import lerp
+from custom.interpolators.base import Interpolator, central_pair
+
+
+class LatentCodec(Protocol):
+    """What `LatentAverage` needs of a network.
+
+    Attributes:
+        divisor: what the sizes of a slice must be multiples of, one number per spatial axis.
+        takes_phases: whether a slice is a whole cine slice.
+    """
+
+    divisor: Sequence[int]
+    takes_phases: bool
+
+    def encode_latents(self, slices: torch.Tensor) -> torch.Tensor:
+        """Latents `(B, L, c, *latent)` of slices `(B, L, 1, *space)` in [0, 1]."""
+
+    def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
+        """Slices `(B, L, 1, *space)` in [0, 1] of latents."""
+
+
+class LatentAverage(Interpolator):
+    """The decoded average of the two neighbours' latents, weighted by distance ("Bilinear Latent" in CaLID, Table I).
+
+    Args:
+        network: any method with a codec, such as `custom.interpolators.calid.CaLID`; its weights are shared.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network: LatentCodec = network
+        self.takes_phases = network.takes_phases
+
+    @torch.no_grad()
+    def interpolate(
+        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+    ) -> torch.Tensor:
+        """See `Interpolator.interpolate`."""
+        slices, window = self._pad(torch.stack(central_pair(neighbours), dim=1))
+        latents = self.network.encode_latents(slices)
+        t = positions.to(latents).reshape(1, -1, *[1] * (latents.ndim - 2))
+        return self.network.decode_latents(lerp(latents[:, :1], latents[:, 1:], t))[(..., *window)].to(neighbours)
+
+    def _pad(self, slices: torch.Tensor) -> tuple[torch.Tensor, tuple[slice, ...]]:
+        """Grow slices `(..., *space)` to what the codec takes; returns them and where the original lies in them."""
+        window = []
+        for axis, unit in zip(range(-len(self.network.divisor), 0), self.network.divisor, strict=True):
+            extent = slices.shape[axis]
+            spare = -extent % unit
+            first = spare // 2
+            place = torch.arange(-first, extent + spare - first, device=slices.device)
+            # The heart cycle goes round; the edge of a slice is continued outwards.
+            place = place % extent if axis == -3 else place.clamp(0, extent - 1)
+            slices = slices.index_select(axis, place) if spare else slices
+            window.append(slice(first, first + extent))
+        return slices, tuple(window)
