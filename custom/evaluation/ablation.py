@@ -33,9 +33,9 @@ import fire
 from monai.bundle import ConfigParser
 
 from custom.errors import InputError
-from custom.evaluation.paper import CARDIOINTERP_TABLE_2
+from custom.evaluation.paper_values import CARDIOINTERP_TABLE_2, cardiointerp_paper
 from custom.evaluation.records import Replacing
-from custom.evaluation.tables import PAPER, markdown_table
+from custom.evaluation.tables import markdown_table
 from custom.paths import bundle_root
 
 FACTOR = 6
@@ -169,12 +169,13 @@ def write_table(folder: Path) -> None:
         writer.writeheader()
         writer.writerows(lines)
 
-    header = ["Decoder", "PSNR (dB)", "interval", "SSIM (%)", "interval", f"PSNR ({PAPER})", f"SSIM ({PAPER})"]
-    body = [[_cell(line[key]) for key in lines[0] if key not in ("patients", "frames")] for line in lines]
+    paper = cardiointerp_paper().label
+    header = ["Decoder", "PSNR (dB)", "interval", "SSIM (%)", "interval", f"PSNR ({paper})", f"SSIM ({paper})"]
+    body = [[_cell(line[key]) for key in lines[0] if key not in ("patients", "images")] for line in lines]
     options = json.loads((folder / "options.json").read_text())
     if "dataset_dir" in options:
         options["dataset_dir"] = Path(options["dataset_dir"]).name
-    counts = f"N = {lines[0]['patients']} patient(s), {lines[0]['frames']} unknown frames. One training per row: "
+    counts = f"N = {lines[0]['patients']} patient(s), {lines[0]['images']} unknown frames. One training per row: "
     counts += "differences smaller than those between seeds mean nothing. Intervals: 95 %, bootstrap over patients."
     text = [f"# Decoder ablation at x{FACTOR}", "", counts, "", f"Options: `{json.dumps(options)}`.", ""]
     with Replacing(folder / "ablation.md") as temporary:
@@ -186,7 +187,7 @@ def read_line(summary: Path, method: str) -> dict[str, Any]:
     """PSNR and SSIM (in %) of a method at x6 from a `summary.csv`, with their intervals as text."""
     with open(summary, newline="", encoding="utf-8") as file:
         (line,) = (line for line in csv.DictReader(file) if (line["method"], line["factor"]) == (method, str(FACTOR)))
-    values: dict[str, Any] = {"patients": line["patients"], "frames": line["frames"]}
+    values: dict[str, Any] = {"patients": line["patients"], "images": line["images"]}
     for key, name, scale in (("psnr", "psnr", 1.0), ("ssim", "ssim_percent", 100.0)):
         ends = line[f"{key}_low"], line[f"{key}_high"]
         values[name] = round(scale * float(line[key]), 3)

@@ -15,18 +15,20 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from custom.interpolators.base import Interpolator
+
 
 def identity(item: dict[str, Any]) -> tuple[str, str, int, tuple[int, int]]:
-    """(patient, pullback, first frame, crop origin) of a test window."""
+    """(patient, scan, first known slice or frame, crop origin) of a test window."""
     crop = tuple(int(v) for v in item["crop"]) if item["crop"] is not None else (0, 0)
-    return str(item["patient"]), str(item["pullback"]), int(item["first_frame"]), crop
+    return str(item["patient"]), str(item["scan"]), int(item["first"]), crop
 
 
 def window_seed(item: dict[str, Any], seed: int, sample: int) -> int:
@@ -36,10 +38,10 @@ def window_seed(item: dict[str, Any], seed: int, sample: int) -> int:
 
 
 def gather_neighbours(items: list[dict[str, Any]], count: int) -> tuple[torch.Tensor, str]:
-    """The known frames that a method reads, `(B, count, 1, h, w)`, and how the tables describe them.
+    """The known frames that a method reads, `(B, count, 1, *space)`, and how the tables describe them.
 
-    Frames beyond the window's ends come from the items' `outer` frames, which are in pullback order, half of them
-    before the window; where there are too few, the outermost known frame is replicated.
+    Frames beyond the window's ends come from the items' `outer` frames, which are in scan order, half of them before
+    the window; where there are too few, the outermost known frame is replicated.
     """
     frames, half = stack_frames(items), count // 2
     left, right = frames[:, :1], frames[:, -1:]
@@ -50,18 +52,40 @@ def gather_neighbours(items: list[dict[str, Any]], count: int) -> tuple[torch.Te
         left, right = torch.cat([outer[:, :have], left], 1), torch.cat([right, outer[:, have:]], 1)
         real += have
     padding = max(half - real, 0)
-    left = torch.cat([left[:, :1].expand(-1, padding, -1, -1, -1), left], 1)[:, -half:]
-    right = torch.cat([right, right[:, -1:].expand(-1, padding, -1, -1, -1)], 1)[:, :half]
+    left = torch.cat([*[left[:, :1]] * padding, left], 1)[:, -half:]
+    right = torch.cat([right, *[right[:, -1:]] * padding], 1)[:, :half]
     return torch.cat([left, right], 1), f"{count}" if not padding else f"{count} ({2 * padding} replicated)"
 
 
+def interpolate(
+    method: Interpolator, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int]
+) -> torch.Tensor:
+    """Ask a method for one gap of each item; a 2D method does a cine phase by phase, with the same seed in all phases.
+
+    Args:
+        method: of frames `(1, H, W)`, or of cine slices if it `takes_phases`.
+        neighbours: `(B, K, 1, *space)`, space `(H, W)` or `(T, H, W)`.
+        positions: `(m,)`.
+        seeds: B seeds.
+
+    Returns:
+        `(B, m, 1, *space)`, float32.
+    """
+    if neighbours.ndim == 5 or method.takes_phases:
+        return method.interpolate(neighbours, positions, seeds).float()
+    phases = neighbours.shape[3]
+    folded = neighbours.movedim(3, 1).flatten(0, 1)
+    result = method.interpolate(folded, positions, [seed for seed in seeds for _ in range(phases)])
+    return result.float().unflatten(0, (-1, phases)).movedim(1, 3)
+
+
 def stack_frames(items: list[dict[str, Any]]) -> torch.Tensor:
-    """Windows of one shape as one tensor `(B, L, 1, h, w)`."""
+    """Windows of one shape as one tensor `(B, L, 1, *space)`."""
     return torch.stack([item["image"].as_subclass(torch.Tensor) for item in items])
 
 
 def batches(dataset: Dataset, size: int) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
-    """Windows in batches of one shape: whole frames of different pullbacks may differ in size."""
+    """Windows in batches of one shape: whole frames of different scans may differ in size."""
     numbered = ((index, dataset[index]) for index in range(len(dataset)))
     for _, group in itertools.groupby(numbered, key=lambda pair: pair[1]["image"].shape):
         while batch := list(itertools.islice(group, size)):

@@ -9,7 +9,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The benchmark's figures: frames and error maps as in CardioInterp's Figures 3 and 4, longitudinal cuts, curves."""
+"""The benchmark's figures: frames and error maps as in CardioInterp's Figures 3 and 4, longitudinal cuts, curves.
+
+Slices of cardiac MR are drawn like frames; of a cine slice the middle phase is shown, and its motion in `temporal`.
+"""
 
 from __future__ import annotations
 
@@ -19,30 +22,34 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from custom.evaluation.modality import MODALITIES, Modality
 from custom.evaluation.plotting import ACQUIRED, label_axes, label_row, panels, save, show_error, show_frame
-from custom.evaluation.pullback_picture import save_pullback_picture
-from custom.evaluation.scoring import METRICS
 from custom.evaluation.tables import by_patient
+from custom.evaluation.temporal import temporal_profiles
 from custom.metrics.statistics import bootstrap_interval
 
-__all__ = ["draw_benchmark", "save_pullback_picture"]
-
-_MARKERS = ["o-", "s--", "D-.", "^-", "v--", "P-.", "*-", "X--", "p-.", "h-"]
+MARKERS = ["o-", "s--", "D-.", "^-", "v--", "P-.", "*-", "X--", "p-.", "h-"]
 
 #: True windows `(n, factor + 1, h, w)` that follow one another, and method -> unknown frames `(n, factor - 1, h, w)`.
 Example = tuple[np.ndarray, Mapping[str, np.ndarray]]
 
 
 def draw_benchmark(
-    examples: Mapping[int, Example], rows: Sequence[Mapping[str, str]], folder: Path, coordinates: str = "polar"
+    examples: Mapping[int, Example],
+    rows: Sequence[Mapping[str, str]],
+    folder: Path,
+    coordinates: str = "polar",
+    modality: Modality = MODALITIES["oct"],
 ) -> None:
     """Draw every figure of the benchmark into `folder`.
 
     Args:
-        examples: factor -> the same place of one pullback, true and as each method gives it.
+        examples: factor -> the same place of one scan, true and as each method gives it, `(n, L, h, w)` or
+            `(n, L, T, h, w)`.
         rows: of `metrics.csv`, as text.
         folder: where the PNG files go.
         coordinates: "polar" or "cartesian": names of the axes.
+        modality: whose words to use.
     """
     largest = max(examples)
     oracles = {row["method"] for row in rows if row["kind"] == "oracle"}
@@ -50,13 +57,20 @@ def draw_benchmark(
         factor: (truth, {f"{name} (oracle)" if name in oracles else name: stack for name, stack in stacks.items()})
         for factor, (truth, stacks) in examples.items()
     }
+    truth, methods = examples[largest]
+    if truth.ndim == 5:
+        # The middle of the middle gap: as far from the known slices as it gets.
+        window, step = len(truth) // 2, largest // 2
+        cines = {name: stack[window, step - 1] for name, stack in methods.items()}
+        save(temporal_profiles(truth[window, step], cines), folder / "temporal.png")
+        examples = {factor: _middle_phase(example) for factor, example in examples.items()}
     save(comparison(examples, coordinates), folder / "comparison.png")
     save(sequence(examples[largest], coordinates), folder / f"sequence_x{largest}.png")
     for factor, example in examples.items():
-        save(longitudinal(example, coordinates), folder / f"longitudinal_x{factor}.png")
+        save(longitudinal(example, coordinates, modality), folder / f"longitudinal_x{factor}.png")
         if factor > 2:
             here = [row for row in rows if row["factor"] == str(factor)]
-            save(position_curve(here), folder / f"position_x{factor}.png")
+            save(position_curve(here, modality), folder / f"position_x{factor}.png")
 
 
 def comparison(examples: Mapping[int, Example], coordinates: str) -> Figure:
@@ -119,12 +133,15 @@ def sequence(example: Example, coordinates: str) -> Figure:
     return figure
 
 
-def longitudinal(example: Example, coordinates: str) -> Figure:
-    """One A-line (or image row) along the pullback: the acquired frames, and each method between every `factor`-th."""
+def longitudinal(example: Example, coordinates: str, modality: Modality) -> Figure:
+    """One A-line (or image row) along the scan: the acquired frames, and each method between every `factor`-th."""
     truth, methods = example
     factor = truth.shape[1] - 1
-    brightness = truth.mean(axis=(0, 1, 3))
-    line = int(brightness.argsort()[len(brightness) // 2])  # of median brightness: no shadow, and not hand-picked
+    if modality.key == "oct":
+        brightness = truth.mean(axis=(0, 1, 3))
+        line = int(brightness.argsort()[len(brightness) // 2])  # of median brightness: no shadow, and not hand-picked
+    else:
+        line = truth.shape[2] // 2  # through the middle of the heart
     white = _white([truth])
     stacks = {"truth (acquired)": _join(truth, truth[:, 1:-1])} | {n: _join(truth, s) for n, s in methods.items()}
     figure, axes = panels(len(stacks), 1, 7.0, 1.35 * len(stacks) + 0.6, sharex=True)
@@ -136,27 +153,29 @@ def longitudinal(example: Example, coordinates: str) -> Figure:
         panel.set_title(name, fontsize=9, loc="left", pad=6)
         known = np.arange(0, len(stack), factor)
         panel.scatter(known, np.full(len(known), -0.5), marker="|", s=40, color=ACQUIRED, clip_on=False, linewidths=1.5)
-    axes[0, 0].set_title(f"blue ticks: the frames given at ×{factor}", fontsize=8, loc="right", pad=6, color=ACQUIRED)
+    axes[0, 0].set_title(
+        f"blue ticks: the {modality.image}s given at ×{factor}", fontsize=8, loc="right", pad=6, color=ACQUIRED
+    )
     where = "A-line" if coordinates == "polar" else "row"
-    axes[-1, 0].set_xlabel(f"frame ({where} {line} of the crop)", fontsize=8)
+    axes[-1, 0].set_xlabel(f"{modality.image} ({where} {line} of the crop)", fontsize=8)
     axes[-1, 0].tick_params(labelsize=7)
     return figure
 
 
-def position_curve(rows: Sequence[Mapping[str, str]]) -> Figure:
+def position_curve(rows: Sequence[Mapping[str, str]], modality: Modality) -> Figure:
     """PSNR and SSIM against the position in the gap, with the 95 % interval over patients where there are several."""
     figure, axes = panels(1, 2, 8.0, 3.4)
     names = list(dict.fromkeys(row["method"] for row in rows if row["kind"] == "method"))
     oracles = list(dict.fromkeys(row["method"] for row in rows if row["kind"] == "oracle"))
     positions = sorted({row["position"] for row in rows}, key=float)
-    for panel, metric in zip(axes[0], METRICS[:2], strict=True):
+    for panel, metric in zip(axes[0], modality.metrics[:2], strict=True):
         for k, name in enumerate(names):
             mine = [row for row in rows if row["method"] == name]
             x = [float(position) for position in positions]
             at = [by_patient((r for r in mine if r["position"] == position), metric.key) for position in positions]
             mean, low, high = zip(*map(bootstrap_interval, at), strict=True)
             style = {"label": name, "markersize": 4, "linewidth": 1.3}
-            (curve,) = panel.plot(x, np.multiply(mean, metric.scale), _MARKERS[k % len(_MARKERS)], **style)
+            (curve,) = panel.plot(x, np.multiply(mean, metric.scale), MARKERS[k % len(MARKERS)], **style)
             if low[0] is not None:
                 band = np.multiply(low, metric.scale), np.multiply(high, metric.scale)
                 panel.fill_between(x, *band, color=curve.get_color(), alpha=0.15, linewidth=0)
@@ -174,6 +193,12 @@ def position_curve(rows: Sequence[Mapping[str, str]]) -> Figure:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
+
+
+def _middle_phase(example: Example) -> Example:
+    truth, methods = example
+    phase = truth.shape[2] // 2
+    return truth[:, :, phase], {name: stack[:, :, phase] for name, stack in methods.items()}
 
 
 def _join(truth: np.ndarray, unknown: np.ndarray) -> np.ndarray:

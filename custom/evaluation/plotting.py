@@ -25,6 +25,7 @@ from custom.evaluation.records import Replacing
 
 ACQUIRED, SYNTHETIC = "#0072b2", "#d55e00"  # Okabe-Ito: distinguishable with any colour vision
 ERROR_MAP = "inferno"
+MAX_COLUMNS = 7  # frames in a row of a picture
 AXIS_NAMES = {"polar": ("A-line", "depth (px)"), "cartesian": ("y (px)", "x (px)"), "unknown": ("row", "column")}
 _OUTLINE = [withStroke(linewidth=2, foreground="black")]
 
@@ -88,6 +89,17 @@ def _wrap(name: str, width: int = 13) -> str:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
     return "\n".join(lines)
+
+
+def one_gap(known: np.ndarray, gap: int) -> list[int]:
+    """Frames of one gap with both its acquired ends, at most `MAX_COLUMNS`; of a long gap an even selection.
+
+    Args:
+        known: indices of the acquired frames, ascending.
+        gap: which; the last acquired frame begins a gap of its own only.
+    """
+    frames = np.arange(known[gap], known[min(gap + 1, len(known) - 1)] + 1)
+    return [int(k) for k in np.unique(np.linspace(frames[0], frames[-1], min(len(frames), MAX_COLUMNS)).round())]
 
 
 def _bare(axes: Axes) -> None:

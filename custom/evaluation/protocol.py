@@ -11,10 +11,12 @@
 
 """The benchmark: one protocol for every interpolator, as an Ignite engine.
 
-The protocol (CardioInterp, Table 1, with what the paper leaves open fixed):
+The protocol (CardioInterp, Table 1, and CaLID, Table I, with what the papers leave open fixed), for frames of OCT
+pullbacks and slices of cardiac MR stacks alike, here called frames:
 
-- A test window is `factor + 1` consecutive acquired frames. Its ends are given to the method; only the frames between
-  them are scored. A window of factor 2, 4 or 6 leaves 1, 3 or 5 unknown frames.
+- A test window is `factor + 1` consecutive true frames. Its ends are given to the method; only the frames between
+  them are scored. A window of factor 2, 4 or 6 leaves 1, 3 or 5 unknown frames. CaLID's triplets are factor 2.
+- A cine slice, `(T, H, W)`, is scored phase by phase and averaged; a 2D method is given it phase by phase.
 - Intensities are in [0, 1], the data range of PSNR and SSIM is 1.
 - Every method answers the same question (`custom.interpolators.base.Interpolator`). A method that reads four
   neighbours gets the two outer ones from the window's `outer` frames where the dataset gives them, otherwise the ends
@@ -32,13 +34,10 @@ nothing, and a changed one is measured again.
 from __future__ import annotations
 
 import hashlib
-import itertools
+import json
 import logging
 import re
-import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,37 +48,18 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from torch import nn
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
-from custom.evaluation.batches import batches, gather_neighbours, identity, stack_frames, window_seed
+from custom.evaluation.batches import stack_frames
+from custom.evaluation.cells import Cell, Scorer
 from custom.evaluation.figures import draw_benchmark
-from custom.evaluation.records import COLUMNS, Replacing, read_rows, write_rows
-from custom.evaluation.scoring import METRICS, NOT_AVAILABLE, score_frames
+from custom.evaluation.modality import MODALITIES
+from custom.evaluation.records import Replacing, read_rows, write_rows
 from custom.evaluation.survey import Survey, fingerprint, survey_windows
-from custom.evaluation.tables import summarise, write_summary
+from custom.evaluation.tables import Line, summarise, write_summary
 from custom.interpolators.base import Interpolator
+from custom.metrics.frechet import frechet_distance
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One unit of work: a method (or an oracle) at a factor."""
-
-    method: str
-    factor: int
-    is_oracle: bool
-
-
-@dataclass(frozen=True)
-class Result:
-    """One batch of one table row: frames `(B, factor - 1, 1, h, w)` and the scores of each of the B (factor - 1)."""
-
-    name: str
-    num_samples: int
-    frames: torch.Tensor
-    scores: Mapping[str, Sequence[float] | None]
-    seconds_per_frame: float
 
 
 class InterpolationBenchmark(Evaluator):
@@ -88,13 +68,14 @@ class InterpolationBenchmark(Evaluator):
     A rival is one more entry of `methods`.
 
     Args:
-        windows: factor -> test windows (`custom.data.windows.GridWindowDataset` with `gap=factor`). An item has
-            `image` `(factor + 1, 1, h, w)` in [0, 1], `patient`, `pullback`, `first_frame`, `crop` (y, x), and may have
-            `outer`, the acquired frames beyond its ends, `(2 n, 1, h, w)`, half of them before the window.
+        windows: factor -> test windows (`custom.data.windows.GridWindowDataset` or
+            `custom.data.triplets.GridTripletDataset` with `gap=factor`). An item has `image` `(factor + 1, 1, *space)`
+            in [0, 1], `patient`, `scan`, `first`, `crop` (y, x), and may have `stride` (by default the data set's) and
+            `outer`, the frames beyond its ends, `(2 n, 1, *space)`, half of them before the window.
         methods: name -> interpolator. The names are the rows of the tables.
         output_dir: folder of the results.
         device: where the methods run.
-        oracles: name -> callable that maps all frames of a batch of windows, `(B, factor + 1, 1, h, w)`, to the same
+        oracles: name -> callable that maps all frames of a batch of windows, `(B, factor + 1, 1, *space)`, to the same
             shape and range, such as an autoencoder's reconstruction.
         num_samples: name -> K for stochastic methods; with K > 1 their mean of K is a row as well.
         baseline: the method that the others are compared with, pair by pair.
@@ -103,6 +84,9 @@ class InterpolationBenchmark(Evaluator):
         batch_size: windows per call of a method.
         amp: run the methods under autocast.
         coordinates: "polar" or "cartesian", for the axes of the figures.
+        modality: "oct", "cmr" (slices) or "cmr_cine" (cine slices): measures, words and paper of the tables.
+        inception: `custom.metrics.inception.load_inception()`; where that is None rFID is "not available".
+        timed: name of a method -> the same method at the steps that the paper's generation time is given for (128).
         val_handlers: Ignite handlers; `engine.state.metrics` holds the averages when the epoch completes.
     """
 
@@ -120,18 +104,27 @@ class InterpolationBenchmark(Evaluator):
         batch_size: int = 4,
         amp: bool = False,
         coordinates: str = "polar",
+        modality: str = "oct",
+        inception: nn.Module | None = None,
+        timed: Mapping[str, Interpolator] | None = None,
         val_handlers: Sequence | None = None,
     ) -> None:
         self.windows = {int(factor): dataset for factor, dataset in windows.items()}
         self.methods, self.oracles = dict(methods), dict(oracles or {})
         self.num_samples = {name: int(k) for name, k in (num_samples or {}).items()}
-        if unknown := set(self.num_samples) - set(self.methods):
-            raise ValueError(f"num_samples names {sorted(unknown)}, which are not among the methods.")
+        self.timed = dict(timed or {})
+        for option, names in (("num_samples", self.num_samples), ("timed", self.timed)):
+            if unknown := set(names) - set(self.methods):
+                raise ValueError(f"{option} names {sorted(unknown)}, which are not among the methods.")
+        if modality not in MODALITIES:
+            raise ValueError(f"There is no modality {modality!r}; choose from {', '.join(MODALITIES)}.")
         if both := set(self.methods) & set(self.oracles):
             raise ValueError(f"{sorted(both)} cannot be the name of a method and of an oracle.")
         self.output_dir, self.baseline, self.coordinates = Path(output_dir), baseline, coordinates
-        self.lpips = None if lpips is None else lpips.to(device)
-        self.seed, self.batch_size = seed, batch_size
+        self.modality = MODALITIES[modality]
+        lpips, inception = (None if network is None else network.to(device) for network in (lpips, inception))
+        common = (self.modality, torch.device(device), lpips, inception if self.modality.has_rfid else None)
+        self.scorer = Scorer(self.methods, self.oracles, self.num_samples, *common, seed, batch_size, amp)
         cells = [
             Cell(name, factor, is_oracle)
             for is_oracle, names in ((False, self.methods), (True, self.oracles))
@@ -159,12 +152,15 @@ class InterpolationBenchmark(Evaluator):
 
     def part(self, cell: Cell) -> Path:
         """The file of a finished cell: its name changes with whatever could change its numbers."""
-        samples = self.num_samples.get(cell.method, 1)
         content = (self.fingerprints[cell.method], self.surveys[cell.factor].fingerprint)
-        options = (self.seed, samples, self.amp, self.lpips is None)
-        key = hashlib.sha256(repr((cell.method, content, options)).encode()).hexdigest()[:16]
-        slug = re.sub(r"\W+", "_", cell.method)
-        return self.output_dir / "parts" / f"{slug}_x{cell.factor}_{key}.csv"
+        return self._part(f"{cell.method}_x{cell.factor}", cell.method, *content, self.num_samples.get(cell.method, 1))
+
+    def _part(self, name: str, *content: object) -> Path:
+        """A file of finished work in `parts/`, its name `name` and a hash of all that decides what is in it."""
+        scorer = self.scorer
+        options = (scorer.seed, scorer.amp, scorer.lpips is None, scorer.inception is None, self.modality.key)
+        key = hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]
+        return self.output_dir / "parts" / f"{re.sub(r'[^A-Za-z0-9_]+', '_', name)}_{key}.csv"
 
     def _iteration(self, engine: Engine, cell: Cell) -> dict[str, Any]:
         part = self.part(cell)
@@ -172,100 +168,76 @@ class InterpolationBenchmark(Evaluator):
             logger.info("%s at x%d: kept from an earlier run (%s)", cell.method, cell.factor, part.name)
         else:
             part.parent.mkdir(parents=True, exist_ok=True)
-            rows, examples = self._score(cell)
-            # Pictures first: the table is what marks the cell as finished.
-            with Replacing(part.with_suffix(".npz")) as temporary, open(temporary, "wb") as file:
-                np.savez(file, **examples)
+            outcome = self.scorer.score(cell, self.windows[cell.factor], self.surveys[cell.factor].examples)
+            # Pictures and features first: the table is what marks the cell as finished.
+            _save_arrays(part.with_suffix(".npz"), outcome.examples)
+            if outcome.features:
+                _save_arrays(part.with_suffix(".features.npz"), outcome.features)
             with Replacing(part) as temporary:
-                write_rows(temporary, rows)
+                write_rows(temporary, outcome.rows)
         return {"method": cell.method, "factor": cell.factor}
-
-    @torch.no_grad()
-    def _score(self, cell: Cell) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-        """Table rows of one cell, and row name -> its frames of the example windows, `(n, factor - 1, h, w)`."""
-        dataset, wanted = self.windows[cell.factor], self.surveys[cell.factor].examples
-        predict = self._predict_oracle if cell.is_oracle else self._predict
-        rows: list[dict[str, Any]] = []
-        examples: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
-        warm = self.state.device.type != "cuda"
-        with tqdm(total=len(dataset), desc=f"{cell.method} x{cell.factor}", unit="window") as bar:
-            for indices, items in batches(dataset, self.batch_size):
-                if not warm:  # the first call on a GPU pays for its start-up, which is not the method's
-                    predict(cell, items)
-                    warm = True
-                samples, seconds, inputs = predict(cell, items)
-                results = self._results(cell, items, samples, seconds)
-                for result in results:
-                    rows += _rows(cell, items, inputs, result)
-                    for index, frames in zip(indices, result.frames, strict=True):
-                        if index in wanted:
-                            examples[result.name][index] = frames[:, 0].cpu().numpy().astype(np.float16)
-                bar.update(len(indices))
-        stacks = {name: np.stack([frames[index] for index in wanted]) for name, frames in examples.items()}
-        return sorted(rows, key=lambda row: row["samples"]), stacks
-
-    def _predict(self, cell: Cell, items: list[dict[str, Any]]) -> tuple[list[torch.Tensor], float, str]:
-        """K samples of the unknown frames, each `(B, factor - 1, 1, h, w)`; the seconds they took; the inputs."""
-        method = self.methods[cell.method].to(self.state.device).eval()
-        neighbours, inputs = gather_neighbours(items, method.num_neighbours)
-        neighbours = neighbours.to(self.state.device)
-        positions = torch.arange(1, cell.factor, device=self.state.device) / cell.factor
-        samples = []
-        start = self._now()
-        for sample in range(self.num_samples.get(cell.method, 1)):
-            seeds = [window_seed(item, self.seed, sample) for item in items]
-            with torch.autocast(self.state.device.type, enabled=self.amp):
-                samples.append(method.interpolate(neighbours, positions, seeds).float())
-        return samples, self._now() - start, inputs
-
-    def _predict_oracle(self, cell: Cell, items: list[dict[str, Any]]) -> tuple[list[torch.Tensor], float, str]:
-        """As `_predict`, for a callable that sees every frame."""
-        frames = stack_frames(items).to(self.state.device)
-        start = self._now()
-        with torch.autocast(self.state.device.type, enabled=self.amp):
-            pred = self.oracles[cell.method](frames)[:, 1:-1].float()
-        return [pred], self._now() - start, "all frames"
-
-    def _results(
-        self, cell: Cell, items: list[dict[str, Any]], samples: list[torch.Tensor], seconds: float
-    ) -> list[Result]:
-        """Scores of one batch: of single samples and, for a stochastic method, also of their mean."""
-        truth = stack_frames(items)[:, 1:-1].to(self.state.device).flatten(0, 1)
-        per_sample = [score_frames(sample.flatten(0, 1), truth, self.lpips) for sample in samples]
-        single = {
-            key: None if values is None else np.mean([scores[key] for scores in per_sample], axis=0)
-            for key, values in per_sample[0].items()
-        }
-        per_frame = seconds / len(truth)
-        results = [Result(cell.method, 1, samples[0], single, per_frame / len(samples))]
-        if len(samples) > 1:
-            mean = torch.stack(samples).mean(0)
-            scores = score_frames(mean.flatten(0, 1), truth, self.lpips)
-            results.append(Result(f"{cell.method} mean of {len(samples)}", len(samples), mean, scores, per_frame))
-        return results
-
-    def _now(self) -> float:
-        if self.state.device.type == "cuda":
-            torch.cuda.synchronize(self.state.device)
-        return time.perf_counter()
 
     def _report(self, engine: Engine) -> None:
         """Gather the parts into tables and figures; hand the averages to the handlers."""
         rows = [row for cell in self.data_loader for row in read_rows(self.part(cell))]
         with Replacing(self.output_dir / "metrics.csv") as temporary:
             write_rows(temporary, rows)
-        summary = summarise(rows, self.baseline)
-        write_summary(summary, self.output_dir, device=str(self.state.device), batch_size=self.batch_size)
-        draw_benchmark(self.examples(), rows, self.output_dir / "figures", self.coordinates)
-        for line in summary:
-            for metric in METRICS:
-                if line[metric.key] is not None:
+        self.summary = summarise(rows, self.baseline, self.modality)
+        if self.modality.has_rfid:
+            self._add_rfid(self.summary)
+        if self.timed:
+            self._add_generation_times(self.summary)
+        device, batch_size = str(self.scorer.device), self.scorer.batch_size
+        write_summary(self.summary, self.output_dir, self.modality, device=device, batch_size=batch_size)
+        self._draw(rows)
+        keys = [metric.key for metric in self.modality.metrics] + ["rfid"]
+        for line in self.summary:
+            for key in keys:
+                if line.get(key) is not None:
                     name = re.sub(r"[^\w\-. ]", "", line["method"])  # the characters that MLflow takes
-                    engine.state.metrics[f"{name}/x{line['factor']}/{metric.key}"] = line[metric.key]
+                    engine.state.metrics[f"{name}/x{line['factor']}/{key}"] = line[key]
         logger.info("tables and figures are in %s", self.output_dir)
 
+    def _draw(self, rows: list[dict[str, str]]) -> None:
+        draw_benchmark(self.examples(), rows, self.output_dir / "figures", self.coordinates, self.modality)
+
+    def _add_rfid(self, summary: list[Line]) -> None:
+        """`rfid` and `rfid_images` of every line; None without the extractor."""
+        found: dict[tuple[str, int], float | None] = {}
+        if self.scorer.inception is not None:
+            for factor, dataset in self.windows.items():
+                path = self._part(f"truth_x{factor}", "truth", self.surveys[factor].fingerprint).with_suffix(".npz")
+                if not path.exists():
+                    _save_arrays(path, {"truth": self.scorer.truth_features(dataset)})
+                with np.load(path) as stored:
+                    truth = stored["truth"]
+                for cell in (cell for cell in self.data_loader if cell.factor == factor):
+                    with np.load(self.part(cell).with_suffix(".features.npz")) as stored:
+                        for name, features in stored.items():
+                            few = min(len(features), len(truth)) < 2
+                            found[name, factor] = None if few else frechet_distance(features, truth)
+        for line in summary:
+            line |= {"rfid": found.get((line["method"], line["factor"])), "rfid_images": line["images"]}
+
+    def _add_generation_times(self, summary: list[Line]) -> None:
+        """`gen_seconds` of every line of a timed method: one slice alone, see `Scorer.generation_time`."""
+        factor = min(self.windows)
+        survey = self.surveys[factor]
+        seconds = {}
+        for name, method in self.timed.items():
+            content = (fingerprint(method), survey.fingerprint, str(self.scorer.device))
+            path = self._part(f"time_{name}", *content).with_suffix(".json")
+            if not path.exists():
+                logger.info("%s: timing one slice", name)
+                value = self.scorer.generation_time(method, self.windows[factor][survey.examples[0]])
+                with Replacing(path) as temporary:
+                    temporary.write_text(json.dumps(value))
+            seconds[name] = json.loads(path.read_text())
+        for line in summary:
+            line["gen_seconds"] = seconds.get(line["method"])
+
     def examples(self) -> dict[int, tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """Factor -> true windows `(n, factor + 1, h, w)`, and method -> unknown frames `(n, factor - 1, h, w)`."""
+        """Factor -> true windows `(n, factor + 1, *space)`, and method -> unknown frames `(n, factor - 1, *space)`."""
         examples = {}
         for factor, survey in self.surveys.items():
             truth = stack_frames([self.windows[factor][index] for index in survey.examples])[:, :, 0].numpy()
@@ -278,12 +250,6 @@ class InterpolationBenchmark(Evaluator):
         return examples
 
 
-def _rows(cell: Cell, items: list[dict[str, Any]], inputs: str, result: Result) -> list[dict[str, Any]]:
-    rows = []
-    for k, (item, frame) in enumerate(itertools.product(items, range(1, cell.factor))):
-        patient, pullback, first, crop = identity(item)
-        row = (result.name, "oracle" if cell.is_oracle else "method", inputs, result.num_samples, cell.factor)
-        row += (patient, pullback, first, *crop, frame, f"{frame / cell.factor:.4f}")
-        row += tuple(NOT_AVAILABLE if v is None else f"{v[k]:.6f}" for v in result.scores.values())
-        rows.append(dict(zip(COLUMNS, (*row, f"{result.seconds_per_frame:.6f}"), strict=True)))
-    return rows
+def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    with Replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)

@@ -24,10 +24,8 @@ from matplotlib.figure import Figure
 from custom.data.oct_coordinates import polar_to_cartesian
 from custom.data.provenance import read_synthetic_frames
 from custom.data.pullbacks import inspect_pullback
-from custom.evaluation.plotting import ACQUIRED, SYNTHETIC, label_axes, save, show_frame
+from custom.evaluation.plotting import ACQUIRED, SYNTHETIC, label_axes, one_gap, save, show_frame
 from custom.geometry import spacing_from_affine
-
-MAX_COLUMNS = 7
 
 
 def save_pullback_picture(
@@ -53,7 +51,8 @@ def save_pullback_picture(
     if synthetic_mask.shape != volume.shape[-1:]:
         raise ValueError(f"synthetic_mask {synthetic_mask.shape} does not match {volume.shape[-1]} frames.")
     white = float(np.percentile(volume, 99.9)) or 1.0
-    shown = _one_gap(synthetic_mask)
+    known = np.flatnonzero(~synthetic_mask)
+    shown = one_gap(known, max((len(known) - 1) // 2, 0))
     frames = volume[..., shown]
     rows = [frames, polar_to_cartesian(frames)] if coordinates == "polar" else [frames]
 
@@ -72,7 +71,6 @@ def save_pullback_picture(
         label_axes(axes[0], view)
     cut, depth_label = _longitudinal_cut(volume, coordinates)
     pitch, unit = (frame_pitch_mm, "mm") if frame_pitch_mm else (1.0, "frame")
-    known = np.flatnonzero(~synthetic_mask)
     upper, panel = before.subplots(), after.subplots()
     _draw_cut(upper, cut[:, known], known * pitch, white, "before: acquired frames only", depth_label)
     _draw_cut(panel, cut, np.arange(len(synthetic_mask)) * pitch, white, "after: with synthetic frames", depth_label)
@@ -103,14 +101,6 @@ def picture_of(volume: str, picture: str) -> None:
         title=f"{Path(volume).name}: {(~synthetic).sum()} acquired and {synthetic.sum()} synthetic frames",
     )
     print(f"wrote {picture}")
-
-
-def _one_gap(synthetic_mask: np.ndarray) -> list[int]:
-    """The middle gap with both its acquired ends; of a long gap an even selection."""
-    known = np.flatnonzero(~synthetic_mask)
-    gap = max((len(known) - 1) // 2, 0)
-    frames = np.arange(known[gap], known[min(gap + 1, len(known) - 1)] + 1)
-    return [int(k) for k in np.unique(np.linspace(frames[0], frames[-1], min(len(frames), MAX_COLUMNS)).round())]
 
 
 def _longitudinal_cut(volume: np.ndarray, coordinates: str) -> tuple[np.ndarray, str]:

@@ -15,15 +15,17 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from custom.evaluation.scoring import METRICS
+from custom.evaluation.scoring import Metric
 
-COLUMNS = (
-    *("method", "kind", "inputs", "samples", "factor", "patient", "pullback", "first_frame", "crop_y", "crop_x"),
-    *("frame", "position", *(metric.key for metric in METRICS), "seconds"),
-)
+
+def columns(metrics: Sequence[Metric]) -> tuple[str, ...]:
+    """Columns of `metrics.csv`: one row per unknown frame or slice. `step` counts from the first known one."""
+    window = ("method", "kind", "inputs", "samples", "factor", "patient", "scan", "first", "crop_y", "crop_x")
+    return (*window, "step", "position", "phases", *(metric.key for metric in metrics), "seconds")
 
 
 class Replacing:
@@ -43,9 +45,9 @@ class Replacing:
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows of `COLUMNS` as CSV."""
+    """Write rows of `columns`, at least one, as CSV."""
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
 

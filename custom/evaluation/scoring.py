@@ -9,18 +9,20 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What is measured on each unknown frame, and how the tables name it."""
+"""What is measured on each unknown image, and how the tables name it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from custom.metrics.fidelity import psnr, speckle_filtered_psnr, ssim
+from custom.metrics.fidelity import legacy_ssim, psnr, speckle_filtered_psnr, ssim
+from custom.metrics.temporal import roughness_ratio
 
 NOT_AVAILABLE = "not available"
+Lpips = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Metric:
     Attributes:
         key: column name in the CSV files.
         label: heading in Markdown, LaTeX and figures.
-        scale: the CSV value times this is what the tables show (SSIM is shown in percent, as the paper does).
+        scale: the CSV value times this is what the tables show (percent, where a paper prints percent).
         digits: decimals shown.
     """
 
@@ -44,32 +46,43 @@ class Metric:
         return f"{value * self.scale:.{self.digits}f}"
 
 
-METRICS = (
-    Metric("psnr", "PSNR (dB)"),
-    Metric("ssim", "SSIM (%)", scale=100.0),
-    Metric("lpips", "LPIPS", digits=3),
-    Metric("speckle_psnr", "PSNR, speckle filtered (dB)"),
-)
+#: Measures of one 2D image.
+_IMAGE_MEASURES: dict[str, Lpips] = {
+    "psnr": psnr,
+    "ssim": ssim,
+    "ssim_legacy": legacy_ssim,
+    "speckle_psnr": speckle_filtered_psnr,
+}
 
 
 @torch.no_grad()
 def score_frames(
-    pred: torch.Tensor, truth: torch.Tensor, lpips: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None
+    pred: torch.Tensor, truth: torch.Tensor, lpips: Lpips | None, metrics: Sequence[Metric]
 ) -> dict[str, list[float] | None]:
-    """Every metric of every frame.
+    """Every metric of every interpolated frame or slice; of a cine, the mean over its phases, each a 2D image.
 
     Args:
-        pred: interpolated frames, `(N, 1, h, w)`, clipped to [0, 1] by the metrics.
-        truth: acquired frames, same shape and range.
+        pred: interpolated, `(N, 1, h, w)` or `(N, 1, T, h, w)`, clipped to [0, 1] by the metrics.
+        truth: acquired, same shape and range.
         lpips: per-image distance of two `(N, 1, h, w)` stacks, or None where its weights are absent.
+        metrics: which; "roughness" is for cines of at least three phases.
 
     Returns:
-        Metric key -> one number per frame; None for a metric that is not available.
+        Metric key -> N numbers, in the order of `metrics`; None for a metric that is not available.
     """
-    scores = {
-        "psnr": psnr(pred, truth),
-        "ssim": ssim(pred, truth),
-        "lpips": None if lpips is None else lpips(pred, truth),
-        "speckle_psnr": speckle_filtered_psnr(pred, truth),
-    }
-    return {key: None if value is None else value.flatten().tolist() for key, value in scores.items()}
+    images = [fold_phases(x) for x in (pred, truth)]
+    scores: dict[str, list[float] | None] = {}
+    for metric in metrics:
+        if metric.key == "roughness":
+            cine = pred.ndim == 5 and pred.shape[2] > 2
+            scores[metric.key] = roughness_ratio(pred, truth).tolist() if cine else None
+            continue
+        measure = lpips if metric.key == "lpips" else _IMAGE_MEASURES[metric.key]
+        values = None if measure is None else measure(*images).reshape(len(pred), -1).mean(1).tolist()
+        scores[metric.key] = values
+    return scores
+
+
+def fold_phases(images: torch.Tensor) -> torch.Tensor:
+    """`(N, 1, T, h, w)` as `(N T, 1, h, w)`; `(N, 1, h, w)` as it is."""
+    return images.movedim(2, 1).flatten(0, 1) if images.ndim == 5 else images

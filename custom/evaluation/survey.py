@@ -39,8 +39,8 @@ class Survey:
 
     Attributes:
         fingerprint: hash of every pixel and identity of every window.
-        place: (patient, pullback, crop) of the example shown in the figures.
-        examples: indices of consecutive windows at that place, in pullback order.
+        place: (patient, scan, crop) of the example shown in the figures.
+        examples: indices of consecutive windows at that place, in scan order.
     """
 
     fingerprint: str
@@ -58,35 +58,43 @@ def survey_windows(dataset: Dataset, factor: int, place: tuple | None = None) ->
     """
     digest = hashlib.sha256()
     places: dict[tuple, list[tuple[int, int]]] = defaultdict(list)
+    steps: dict[tuple, int] = {}
     texture: dict[tuple, float] = {}
     for index, item in enumerate(dataset[k] for k in range(len(dataset))):
-        patient, pullback, first, crop = identity(item)
+        patient, scan, first, crop = identity(item)
         frames = item["image"].as_subclass(torch.Tensor).numpy()
         if len(frames) != factor + 1:
             raise ValueError(f"x{factor} needs windows of {factor + 1} frames; this dataset gives {len(frames)}.")
-        digest.update(repr((patient, pullback, first, crop, frames.shape)).encode())
+        digest.update(repr((patient, scan, first, crop, frames.shape)).encode())
         digest.update(np.ascontiguousarray(frames))
-        key = (patient, pullback, crop)
+        key = (patient, scan, crop)
         places[key].append((first, index))
+        steps[key] = factor * int(item.get("stride", getattr(dataset, "stride", 1)))
         texture.setdefault(key, float(frames.std()))
     if not places:
-        raise ValueError(f"no test window of {factor + 1} frames: the test pullbacks are too short for x{factor}.")
+        raise ValueError(f"no test window of {factor + 1} frames: the test scans are too short for x{factor}.")
     if place not in places:
         place = max(texture, key=texture.__getitem__)
-    run = _longest_run(sorted(places[place]), factor * getattr(dataset, "stride", 1))
+    run = _longest_run(places[place], steps[place])
     limit = max(1, EXAMPLE_PIXELS // int(np.prod(frames.shape)))
     return Survey(digest.hexdigest(), place, run[:limit])
 
 
 def _longest_run(windows: list[tuple[int, int]], step: int) -> tuple[int, ...]:
-    """Indices of the longest run of windows that share their end frames, so that a longitudinal cut has no holes."""
-    runs: list[list[tuple[int, int]]] = []
-    for first, index in windows:
-        if runs and first - runs[-1][-1][0] == step:
-            runs[-1].append((first, index))
-        else:
-            runs.append([(first, index)])
-    return tuple(index for _, index in max(runs, key=len))
+    """Indices of the longest run of windows that share their end frames, so that a longitudinal cut has no holes.
+
+    Windows are (first frame, index); between two of a run there may be others that overlap with both.
+    """
+    at = dict(windows)
+    starts = [first for first in sorted(at) if first - step not in at]
+    runs = []
+    for first in starts:
+        run = []
+        while first in at:
+            run.append(at[first])
+            first += step
+        runs.append(tuple(run))
+    return max(runs, key=len)
 
 
 def fingerprint(method: Any) -> str:

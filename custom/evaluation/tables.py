@@ -17,23 +17,14 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from custom.evaluation.paper import CARDIOINTERP_TABLE_1
+from custom.evaluation.modality import Modality
 from custom.evaluation.records import Replacing
-from custom.evaluation.scoring import METRICS, NOT_AVAILABLE, Metric
+from custom.evaluation.scoring import NOT_AVAILABLE, Metric
+from custom.evaluation.table_1 import Line, pair, row_name, show_rfid, table_1
 from custom.metrics.statistics import bootstrap_interval, paired_difference
 
 SINGLE_PATIENT = "single patient"
-PAPER = "paper, other data"
-PROTOCOL = (
-    "Only frames between the given ones are scored. Intensities in [0, 1], data range 1; SSIM 11 x 11 Gaussian, "
-    "sigma 1.5. "
-    "Brackets: 95 % bootstrap interval over patients. Oracles see the frames they are scored on. "
-    f'Columns marked "{PAPER}" are numbers printed in the CardioInterp paper: private data, not comparable with ours.'
-)
-
-Line = dict[str, Any]
 
 
 def by_patient(rows: Iterable[Mapping[str, str]], key: str) -> dict[str, list[float]]:
@@ -44,18 +35,20 @@ def by_patient(rows: Iterable[Mapping[str, str]], key: str) -> dict[str, list[fl
     return dict(values)
 
 
-def summarise(rows: Sequence[Mapping[str, str]], baseline: str) -> list[Line]:
+def summarise(rows: Sequence[Mapping[str, str]], baseline: str, modality: Modality) -> list[Line]:
     """One line per method and factor.
 
     Args:
         rows: of `metrics.csv`, as text.
         baseline: method whose paired difference with each other method is given; absent methods are no error.
+        modality: which metrics, and whose numbers beside them.
 
     Returns:
-        Lines with `method`, `kind`, `inputs`, `samples`, `factor`, `patients`, `frames`, `seconds` and, for every
-        metric `m`, its mean `m` and interval `m_low`, `m_high`; for PSNR and SSIM also the paired difference with the
-        baseline, `m_difference`, `…_low`, `…_high`, `…_p` (Wilcoxon, over patients); `paper_psnr`, `paper_ssim`. Each
-        is None where there is no such number: intervals with a single patient, a metric without its weights.
+        Lines with `method`, `kind`, `inputs`, `samples`, `factor`, `patients`, `images` (unknown frames or slices; each
+        phase of a cine counts), `seconds` per frame or slice (a cine slice with all its phases) and, for every metric
+        `m`, its mean `m` and interval `m_low`, `m_high`; for PSNR and SSIM also the paired difference with the
+        baseline, `m_difference`, `…_low`, `…_high`, `…_p` (Wilcoxon, over patients); what the paper printed, `paper_m`.
+        Each is None where there is no such number: intervals with a single patient, a metric without its weights.
     """
     cells: dict[tuple[str, str], list[Mapping[str, str]]] = defaultdict(list)
     for row in rows:
@@ -65,8 +58,8 @@ def summarise(rows: Sequence[Mapping[str, str]], baseline: str) -> list[Line]:
         inputs = sorted({row["inputs"] for row in mine})
         line: Line = {"method": method, "kind": mine[0]["kind"], "inputs": " or ".join(inputs)}
         line |= {"samples": int(mine[0]["samples"]), "factor": int(factor)}
-        line |= {"patients": len({row["patient"] for row in mine}), "frames": len(mine)}
-        for metric in METRICS:
+        line |= {"patients": len({row["patient"] for row in mine}), "images": sum(int(r["phases"]) for r in mine)}
+        for metric in modality.metrics:
             available = mine[0][metric.key] != NOT_AVAILABLE
             interval = bootstrap_interval(by_patient(mine, metric.key)) if available else (None, None, None)
             line |= dict(zip((metric.key, f"{metric.key}_low", f"{metric.key}_high"), interval, strict=True))
@@ -79,80 +72,65 @@ def summarise(rows: Sequence[Mapping[str, str]], baseline: str) -> list[Line]:
                 line |= dict(zip(names, difference, strict=True))
             else:
                 line |= dict.fromkeys(names)
-        psnr, ssim = CARDIOINTERP_TABLE_1.get(method, {}).get(int(factor), (None, None))
-        lines.append(line | {"paper_psnr": psnr, "paper_ssim": ssim})
+        printed = modality.paper.printed(method, int(factor))
+        lines.append(line | {f"paper_{key}": value for key, value in printed.items()})
     return lines
 
 
-def write_summary(lines: list[Line], output_dir: Path, *, device: str, batch_size: int) -> None:
+def write_summary(lines: list[Line], output_dir: Path, modality: Modality, *, device: str, batch_size: int) -> None:
     """Write `summary.csv` (for machines), `summary.md` (for readers) and `summary.tex` (for papers)."""
     with Replacing(output_dir / "summary.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, lines[0])
         writer.writeheader()
-        writer.writerows([_as_text(line) for line in lines])
+        writer.writerows([_as_text(line, modality) for line in lines])
     with Replacing(output_dir / "summary.md") as temporary:
-        temporary.write_text(markdown(lines, device=device, batch_size=batch_size), encoding="utf-8")
+        temporary.write_text(markdown(lines, modality, device=device, batch_size=batch_size), encoding="utf-8")
     with Replacing(output_dir / "summary.tex") as temporary:
-        temporary.write_text(latex(lines), encoding="utf-8")
+        temporary.write_text(latex(lines, modality), encoding="utf-8")
 
 
-def _as_text(line: Line) -> Line:
+def _as_text(line: Line, modality: Modality) -> Line:
     """A line of `summary.csv`: an absent number says why it is absent."""
     text = dict(line)
-    for metric in METRICS:
+    for metric in modality.metrics:
         if line[metric.key] is None:
             text |= dict.fromkeys((metric.key, f"{metric.key}_low", f"{metric.key}_high"), NOT_AVAILABLE)
         elif line[f"{metric.key}_low"] is None:
             text |= dict.fromkeys((f"{metric.key}_low", f"{metric.key}_high"), SINGLE_PATIENT)
+    if "rfid" in line and line["rfid"] is None:
+        text["rfid"] = NOT_AVAILABLE
     return {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in text.items()}
 
 
-def markdown(lines: list[Line], *, device: str, batch_size: int) -> str:
-    """The whole report: the paper's Table 1 in form, then every measure at every factor."""
+def markdown(lines: list[Line], modality: Modality, *, device: str, batch_size: int) -> str:
+    """The whole report: the paper's first table in form, then every measure at every factor."""
     factors = sorted({line["factor"] for line in lines})
-    header, body = table_1(lines)
-    text = ["# Interpolation of unknown frames", "", PROTOCOL, "", "## In the form of the paper's Table 1", ""]
-    text += markdown_table(header, body)
+    text = [f"# Interpolation of unknown {modality.image}s", "", modality.protocol, ""]
+    header, body = table_1(lines, modality)
+    if body:
+        text += ["## In the form of the paper's first table", "", *markdown_table(header, body)]
     for factor in factors:
         here = [line for line in lines if line["factor"] == factor]
-        patients = here[0]["patients"]
+        patients, images = here[0]["patients"], here[0]["images"]
         counts = f"N = {patients} patients" if patients > 1 else f"N = 1: {SINGLE_PATIENT}, so no intervals"
-        counts += f"; {here[0]['frames']} unknown frames."
+        counts += f"; {images} unknown {modality.image}s{', counting phases' * (modality.key == 'cmr_cine')}."
         text += ["", f"## x{factor}", "", f"{counts} Seconds: {device}, batches of {batch_size} gaps.", ""]
-        header = ["Method", "Inputs", *(metric.label for metric in METRICS), "Seconds per frame"]
-        header += ["PSNR over baseline (dB)", f"PSNR / SSIM ({PAPER})"]
-        text += markdown_table(header, [_details(line) for line in here])
+        header = ["Method", "Inputs", *(metric.label for metric in modality.metrics)]
+        header += ["rFID"] * modality.has_rfid + [f"Seconds per {modality.image}"]
+        header += ["PSNR over baseline (dB)"]
+        header += [f"PSNR / SSIM ({modality.paper.label})"] * (modality.form == "factors")
+        text += markdown_table(header, [_details(line, modality) for line in here])
     return "\n".join(text) + "\n"
 
 
-def latex(lines: list[Line]) -> str:
-    """The paper's Table 1 in form, as a LaTeX table (needs the booktabs package)."""
-    header, body = table_1(lines)
+def latex(lines: list[Line], modality: Modality) -> str:
+    """The paper's first table in form, as a LaTeX table (needs the booktabs package)."""
+    header, body = table_1(lines, modality)
     columns = "l" + "c" * (len(header) - 1)
     rows = [" & ".join(row).replace("%", r"\%").replace("×", r"$\times$") + r" \\" for row in (header, *body)]
-    caption = PROTOCOL.replace("%", r"\%")
+    caption = modality.protocol.replace("%", r"\%")
     text = [r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
     return "\n".join([*text, rows[0], r"\midrule", *rows[1:], r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
-
-
-def table_1(lines: list[Line]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows in the form of CardioInterp's Table 1: PSNR / SSIM per factor, theirs beside ours.
-
-    Methods that only the paper measured come last, with our columns empty.
-    """
-    factors = sorted({line["factor"] for line in lines})
-    header = ["Method", *(f"×{f} PSNR / SSIM (%)" for f in factors), *(f"×{f} ({PAPER})" for f in factors)]
-    cells = {(line["method"], line["factor"]): line for line in lines}
-    body = []
-    for method in dict.fromkeys([*(line["method"] for line in lines), *CARDIOINTERP_TABLE_1]):
-        kinds = [line["kind"] for line in lines if line["method"] == method]
-        printed = CARDIOINTERP_TABLE_1.get(method, {})
-        if not kinds and not printed.keys() & set(factors):
-            continue
-        ours = [_pair(cells.get((method, factor), {}), "psnr", "ssim", 100.0) for factor in factors]
-        theirs = [" / ".join(f"{v:.2f}" for v in printed[factor]) if factor in printed else "-" for factor in factors]
-        body.append([_name(method, kinds[0] if kinds else "method"), *ours, *theirs])
-    return header, body
 
 
 def markdown_table(header: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
@@ -161,27 +139,24 @@ def markdown_table(header: Sequence[str], body: Iterable[Sequence[str]]) -> list
     return [f"| {' | '.join(row)} |" for row in (header, rule, *body)]
 
 
-def _details(line: Line) -> list[str]:
+def _details(line: Line, modality: Modality) -> list[str]:
     difference, p = line["psnr_difference"], line["psnr_difference_p"]
     paired = "-"
     if difference is not None:
-        paired = f"{difference:+.2f}" + _interval(METRICS[0], line, "psnr_difference")
+        paired = f"{difference:+.2f}" + _interval(modality.metric("psnr"), line, "psnr_difference")
         paired += "" if p is None else f", p = {p:.2g}"
     values = [
-        NOT_AVAILABLE if line[m.key] is None else m.show(line[m.key]) + _interval(m, line, m.key) for m in METRICS
+        NOT_AVAILABLE if line[m.key] is None else m.show(line[m.key]) + _interval(m, line, m.key)
+        for m in modality.metrics
     ]
-    paper = _pair(line, "paper_psnr", "paper_ssim", 1.0)
-    return [_name(line["method"], line["kind"]), line["inputs"], *values, f"{line['seconds']:.3g}", paired, paper]
+    if modality.has_rfid:
+        values.append(show_rfid(line))
+    row = [row_name(line["method"], line["kind"]), line["inputs"], *values, f"{line['seconds']:.3g}", paired]
+    if modality.form == "factors":
+        row.append(pair(line, "paper_psnr", "paper_ssim", 1.0))
+    return row
 
 
 def _interval(metric: Metric, line: Line, key: str) -> str:
     low, high = line[f"{key}_low"], line[f"{key}_high"]
     return "" if low is None else f" [{metric.show(low)}, {metric.show(high)}]"
-
-
-def _pair(line: Line, psnr: str, ssim: str, scale: float) -> str:
-    return "-" if line.get(psnr) is None else f"{line[psnr]:.2f} / {line[ssim] * scale:.2f}"
-
-
-def _name(method: str, kind: str) -> str:
-    return f"{method} (oracle)" if kind == "oracle" else method

@@ -59,8 +59,27 @@ def ssim(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: shapes differ or are not `(B, C, H, W)`.
     """
+    return _ssim(*_clipped(pred, target))
+
+
+def legacy_ssim(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """SSIM as the code that preceded CaLID measured it: images in [-1, 1], but data range 1 (methods.md, 3.2 and B20).
+
+    The stabilising constants are then a quarter of what they should be, so flat and noisy regions score lower. It is no
+    better a measure; it is shown because published numbers may be of this kind.
+
+    Args:
+        pred: predicted images, `(B, C, H, W)`, at least 11 x 11, clipped to [0, 1].
+        target: true images, same shape, clipped likewise.
+
+    Returns:
+        `(B,)`, at most 1.
+
+    Raises:
+        ValueError: shapes differ or are not `(B, C, H, W)`.
+    """
     pred, target = _clipped(pred, target)
-    return SSIMMetric(spatial_dims=2, data_range=1.0, win_size=11, kernel_sigma=1.5)(pred, target).flatten()
+    return _ssim(2 * pred - 1, 2 * target - 1)
 
 
 def speckle_filtered_psnr(pred: torch.Tensor, target: torch.Tensor, sigma: float = 2.0) -> torch.Tensor:
@@ -100,6 +119,10 @@ def _clipped(pred: torch.Tensor, target: torch.Tensor, data_range: float = 1.0) 
         raise ValueError(f"Images must share one (B, C, H, W), got {tuple(pred.shape)} and {tuple(target.shape)}.")
     dtype = torch.promote_types(torch.promote_types(pred.dtype, target.dtype), torch.float32)
     return pred.to(dtype).clamp(0, data_range), target.to(dtype).clamp(0, data_range)
+
+
+def _ssim(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return SSIMMetric(spatial_dims=2, data_range=1.0, win_size=11, kernel_sigma=1.5)(pred, target).flatten()
 
 
 def _smooth(image: torch.Tensor, sigma: float) -> torch.Tensor:

@@ -31,8 +31,8 @@ class PullbackWindows(Dataset):
             {
                 "image": frames[first : first + gap + 1],
                 "patient": patient,
-                "pullback": f"{patient}_pullback",
-                "first_frame": first,
+                "scan": f"{patient}_pullback",
+                "first": first,
                 "crop": (0, 0),
             }
             for patient, frames in pullbacks.items()

@@ -23,7 +23,7 @@ import pytest
 
 from custom.errors import InputError
 from custom.evaluation import ablation
-from custom.evaluation.paper import CARDIOINTERP_TABLE_2
+from custom.evaluation.paper_values import CARDIOINTERP_TABLE_2
 
 
 def flags(command):
@@ -43,7 +43,7 @@ def bundle_runs(monkeypatch):
         if place.name == "evaluation":
             psnr = {"plain": 20.0, "p3d": 20.5, "addition": 21.0, "fusion": 21.25}[place.parent.name]
             with open(place / "summary.csv", "w", newline="") as file:
-                fields = ("method", "factor", "patients", "frames")
+                fields = ("method", "factor", "patients", "images")
                 fields += ("psnr", "psnr_low", "psnr_high", "ssim", "ssim_low", "ssim_high")
                 writer = csv.writer(file)
                 writer.writerow(fields)

@@ -78,11 +78,9 @@ def test_pullback_picture(tmp_path, coordinates):
 
 
 def test_the_picture_shows_one_gap_with_its_acquired_ends():
-    mask = np.arange(13) % 4 > 0
-    assert pullback_picture._one_gap(mask) == [4, 5, 6, 7, 8]
-    long_gap = np.arange(25) % 24 > 0
-    shown = pullback_picture._one_gap(long_gap)
-    assert shown[0] == 0 and shown[-1] == 24 and len(shown) == pullback_picture.MAX_COLUMNS
+    assert plotting.one_gap(np.arange(0, 13, 4), 1) == [4, 5, 6, 7, 8]
+    shown = plotting.one_gap(np.array([0, 24]), 0)
+    assert shown[0] == 0 and shown[-1] == 24 and len(shown) == plotting.MAX_COLUMNS
 
 
 def test_the_longitudinal_cut_joins_opposite_alines_at_the_catheter():

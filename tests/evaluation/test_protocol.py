@@ -57,7 +57,7 @@ def run(folder, windows, **options):
 def test_only_unknown_frames_are_scored(tmp_path, make_windows):
     _, rows = run(tmp_path, make_windows(), methods={"Nearest": NearestFrame()})
     for factor in (2, 4, 6):
-        frames = {int(row["frame"]) for row in rows if row["factor"] == str(factor)}
+        frames = {int(row["step"]) for row in rows if row["factor"] == str(factor)}
         assert frames == set(range(1, factor))
     # 13 frames: 6, 3 and 2 gaps with 1, 3 and 5 unknown frames; two patients.
     assert len(rows) == 2 * (6 * 1 + 3 * 3 + 2 * 5)

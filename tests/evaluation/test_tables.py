@@ -17,32 +17,47 @@ import csv
 
 import pytest
 
-from custom.evaluation.records import COLUMNS, Replacing
-from custom.evaluation.tables import latex, markdown, summarise, table_1, write_summary
+from custom.evaluation.modality import MODALITIES
+from custom.evaluation.records import Replacing, columns
+from custom.evaluation.table_1 import table_1
+from custom.evaluation.tables import latex, markdown, summarise, write_summary
+
+OCT, CMR = MODALITIES["oct"], MODALITIES["cmr"]
 
 
-def rows_of(method, values_by_patient, factor=6, kind="method", lpips="not available"):
+def rows_of(method, values_by_patient, factor=6, kind="method", lpips="not available", modality=OCT, phases=1):
     """Rows of `metrics.csv` with the given PSNR values."""
     rows = []
     for patient, values in values_by_patient.items():
         for frame, psnr in enumerate(values, start=1):
-            row = dict.fromkeys(COLUMNS, "0") | {"method": method, "kind": kind, "inputs": "2", "samples": "1"}
-            row |= {"factor": str(factor), "patient": patient, "frame": str(frame), "seconds": "0.5"}
+            row = dict.fromkeys(columns(modality.metrics), "0") | {
+                "method": method,
+                "kind": kind,
+                "inputs": "2",
+                "samples": "1",
+            }
+            row |= {
+                "factor": str(factor),
+                "patient": patient,
+                "step": str(frame),
+                "seconds": "0.5",
+                "phases": str(phases),
+            }
             rows.append(row | {"psnr": str(psnr), "ssim": "0.5", "lpips": lpips, "speckle_psnr": str(psnr + 2)})
     return rows
 
 
 def test_every_patient_counts_once_however_many_frames_it_has():
-    lines = summarise(rows_of("Linear", {"P1": [20.0] * 9, "P2": [30.0]}), baseline="Linear")
+    lines = summarise(rows_of("Linear", {"P1": [20.0] * 9, "P2": [30.0]}), baseline="Linear", modality=OCT)
     (line,) = lines
-    assert line["psnr"] == pytest.approx(25) and line["patients"] == 2 and line["frames"] == 10
+    assert line["psnr"] == pytest.approx(25) and line["patients"] == 2 and line["images"] == 10
     assert line["psnr_low"] == pytest.approx(20) and line["psnr_high"] == pytest.approx(30)
     assert line["speckle_psnr"] == pytest.approx(27) and line["seconds"] == 0.5
 
 
 def test_a_single_patient_has_no_interval_and_the_tables_say_so(tmp_path):
-    lines = summarise(rows_of("Linear", {"P1": [20.0, 21.0]}), baseline="Linear")
-    write_summary(lines, tmp_path, device="cpu", batch_size=4)
+    lines = summarise(rows_of("Linear", {"P1": [20.0, 21.0]}), baseline="Linear", modality=OCT)
+    write_summary(lines, tmp_path, OCT, device="cpu", batch_size=4)
     with open(tmp_path / "summary.csv", newline="") as file:
         (line,) = csv.DictReader(file)
     assert line["psnr"] == "20.5" and line["psnr_low"] == line["psnr_high"] == "single patient"
@@ -55,7 +70,7 @@ def test_differences_are_paired_by_patient_with_the_baseline():
     # The patients differ by 10 dB, the methods by 1 dB in every patient: only pairing shows it.
     linear = {f"P{k}": [20.0 + 10 * (k % 2)] for k in range(8)}
     better = {patient: [values[0] + 1.0 + 0.01 * k] for k, (patient, values) in enumerate(linear.items())}
-    lines = summarise(rows_of("Linear", linear) + rows_of("Rival", better), baseline="Linear")
+    lines = summarise(rows_of("Linear", linear) + rows_of("Rival", better), baseline="Linear", modality=OCT)
     baseline, rival = lines
     assert baseline["psnr_difference"] is None
     assert 0.99 < rival["psnr_difference_low"] <= rival["psnr_difference_high"] < 1.08
@@ -65,7 +80,7 @@ def test_differences_are_paired_by_patient_with_the_baseline():
 
 def test_the_papers_numbers_are_beside_ours_and_marked():
     rows = rows_of("CardioInterp", {"P1": [21.0]}) + rows_of("CardioInterp mean of 4", {"P1": [22.0]})
-    header, body = table_1(summarise(rows, baseline="Linear"))
+    header, body = table_1(summarise(rows, baseline="Linear", modality=OCT), OCT)
     assert header == ["Method", "×6 PSNR / SSIM (%)", "×6 (paper, other data)"]
     assert body[0] == ["CardioInterp", "21.00 / 50.00", "28.59 / 51.80"]
     assert body[1] == ["CardioInterp mean of 4", "22.00 / 50.00", "-"]  # the paper reports no such row
@@ -74,9 +89,9 @@ def test_the_papers_numbers_are_beside_ours_and_marked():
 
 def test_oracles_are_named_as_such_in_markdown_and_latex():
     rows = rows_of("Linear", {"P1": [20.0]}) + rows_of("Autoencoder", {"P1": [40.0]}, kind="oracle")
-    lines = summarise(rows, baseline="Linear")
-    assert "| Autoencoder (oracle) |" in markdown(lines, device="cpu", batch_size=1)
-    text = latex(lines)
+    lines = summarise(rows, baseline="Linear", modality=OCT)
+    assert "| Autoencoder (oracle) |" in markdown(lines, OCT, device="cpu", batch_size=1)
+    text = latex(lines, OCT)
     assert r"Autoencoder (oracle) & 40.00 / 50.00" in text
     body = text[text.index(r"\toprule") :]
     assert all(line.count("&") == 2 for line in body.splitlines() if line.endswith(r"\\"))
@@ -85,7 +100,9 @@ def test_oracles_are_named_as_such_in_markdown_and_latex():
 
 def test_every_markdown_row_has_the_columns_of_its_header():
     rows = rows_of("Linear", {"P1": [20.0], "P2": [21.0]}) + rows_of("Rival", {"P1": [20.0], "P2": [22.0]}, lpips="0.2")
-    text = markdown(summarise(rows + rows_of("Linear", {"P1": [25.0]}, factor=2), "Linear"), device="cpu", batch_size=1)
+    text = markdown(
+        summarise(rows + rows_of("Linear", {"P1": [25.0]}, factor=2), "Linear", OCT), OCT, device="cpu", batch_size=1
+    )
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert len(tables) == 3
     for table in tables:

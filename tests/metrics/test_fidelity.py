@@ -18,7 +18,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from custom.metrics.fidelity import PSNR_CAP_DB, error_map, psnr, speckle_filtered_psnr, ssim
+from custom.metrics.fidelity import PSNR_CAP_DB, error_map, legacy_ssim, psnr, speckle_filtered_psnr, ssim
 
 
 @pytest.fixture
@@ -35,6 +35,19 @@ def test_psnr_by_hand():
     torch.testing.assert_close(psnr(pred, target), torch.tensor([20.0, 40.0]), atol=1e-3, rtol=0)
     eight_bit = psnr(255 * pred, 255 * target, data_range=255.0)
     torch.testing.assert_close(eight_bit, torch.tensor([20.0, 40.0]), atol=1e-3, rtol=0)
+
+
+def test_legacy_ssim_is_that_of_images_in_minus_one_to_one_at_data_range_one(pair):
+    pred, target = pair
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
+    expected = [
+        structural_similarity(2 * p[0].numpy() - 1, 2 * t[0].numpy() - 1, **options)
+        for p, t in zip(pred, target, strict=True)
+    ]
+    np.testing.assert_allclose(legacy_ssim(pred, target), expected, atol=1e-3)
+    flat = torch.full_like(target, 0.5)
+    noisy = flat + 0.02 * (pred - target).sign()
+    assert (legacy_ssim(noisy, flat) < ssim(noisy, flat)).all()
 
 
 def test_metrics_agree_with_scikit_image(pair):

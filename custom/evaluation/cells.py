@@ -1,0 +1,213 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""One cell of the benchmark: a method, or an oracle, at one factor, on all its test windows."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from custom.evaluation.batches import batches, gather_neighbours, identity, interpolate, stack_frames, window_seed
+from custom.evaluation.modality import Modality
+from custom.evaluation.records import columns
+from custom.evaluation.scoring import NOT_AVAILABLE, fold_phases, score_frames
+from custom.interpolators.base import Interpolator
+
+#: A call that takes longer is timed once.
+LONG_CALL_S = 5.0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One unit of work: a method (or an oracle) at a factor."""
+
+    method: str
+    factor: int
+    is_oracle: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """One batch of one table row: frames `(B, factor - 1, 1, *space)` and the scores of each of the B (factor - 1)."""
+
+    name: str
+    num_samples: int
+    frames: torch.Tensor
+    scores: Mapping[str, Sequence[float] | None]
+    seconds_per_frame: float
+
+
+@dataclass
+class Outcome:
+    """What scoring a cell gives.
+
+    Attributes:
+        rows: of `metrics.csv`.
+        examples: row name -> its frames of the example windows, `(n, factor - 1, *space)`, float16.
+        features: row name -> Inception features of all its frames, `(N, F)`; empty without the extractor.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    examples: dict[str, np.ndarray] = field(default_factory=dict)
+    features: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Runs methods on windows and measures what they give; see `InterpolationBenchmark` for the attributes."""
+
+    methods: Mapping[str, Interpolator]
+    oracles: Mapping[str, Callable[[torch.Tensor], torch.Tensor]]
+    num_samples: Mapping[str, int]
+    modality: Modality
+    device: torch.device
+    lpips: nn.Module | None
+    inception: nn.Module | None
+    seed: int
+    batch_size: int
+    amp: bool
+
+    @torch.no_grad()
+    def score(self, cell: Cell, dataset: Dataset, wanted: Sequence[int]) -> Outcome:
+        """Measure a cell on all windows; the windows `wanted` are the examples."""
+        predict = self._predict_oracle if cell.is_oracle else self._predict
+        outcome = Outcome()
+        examples: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
+        features: dict[str, list[np.ndarray]] = defaultdict(list)
+        warm = self.device.type != "cuda"
+        with tqdm(total=len(dataset), desc=f"{cell.method} x{cell.factor}", unit="window") as bar:
+            for indices, items in batches(dataset, self.batch_size):
+                if not warm:  # the first call on a GPU pays for its start-up, which is not the method's
+                    predict(cell, items)
+                    warm = True
+                samples, seconds, inputs = predict(cell, items)
+                for result in self._results(cell, items, samples, seconds):
+                    outcome.rows += self._rows(cell, items, inputs, result)
+                    if self.inception is not None:
+                        features[result.name].append(self.features(result.frames))
+                    for index, frames in zip(indices, result.frames, strict=True):
+                        if index in wanted:
+                            examples[result.name][index] = frames[:, 0].cpu().numpy().astype(np.float16)
+                bar.update(len(indices))
+        outcome.rows.sort(key=lambda row: row["samples"])
+        outcome.examples = {name: np.stack([at[index] for index in wanted]) for name, at in examples.items()}
+        outcome.features = {name: np.concatenate(parts) for name, parts in features.items()}
+        return outcome
+
+    def features(self, frames: torch.Tensor) -> np.ndarray:
+        """Inception features of every 2D image of `(B, m, 1, *space)`, in the order window, step, phase."""
+        return self.inception(fold_phases(frames.flatten(0, 1)).to(self.device)).float().cpu().numpy()
+
+    @torch.no_grad()
+    def truth_features(self, dataset: Dataset) -> np.ndarray:
+        """Those of the true unknown frames of a data set, in the same order."""
+        return np.concatenate(
+            [self.features(stack_frames(items)[:, 1:-1]) for _, items in batches(dataset, self.batch_size)]
+        )
+
+    @torch.no_grad()
+    def generation_time(self, method: Interpolator, item: dict[str, Any]) -> float:
+        """Median seconds, of up to three calls, of one slice (cine slice) in the middle of one gap, alone in its batch.
+
+        A first call is not counted where a device must start up; one that takes long is not repeated.
+        """
+        method = method.to(self.device).eval()
+        neighbours = gather_neighbours([item], method.num_neighbours)[0].to(self.device)
+        middle = torch.tensor([0.5], device=self.device)
+        seeds = [window_seed(item, self.seed, 0)]
+
+        def timed_call() -> float:
+            start = self._now()
+            with torch.autocast(self.device.type, enabled=self.amp):
+                interpolate(method, neighbours, middle, seeds)
+            return self._now() - start
+
+        if self.device.type == "cuda":
+            timed_call()
+        times = [timed_call()]
+        while len(times) < 3 and times[0] < LONG_CALL_S:
+            times.append(timed_call())
+        return float(np.median(times))
+
+    def _predict(self, cell: Cell, items: list[dict[str, Any]]) -> tuple[list[torch.Tensor], float, str]:
+        """K samples of the unknown frames, each `(B, factor - 1, 1, *space)`; the seconds they took; the inputs."""
+        method = self.methods[cell.method].to(self.device).eval()
+        neighbours, inputs = gather_neighbours(items, method.num_neighbours)
+        neighbours = neighbours.to(self.device)
+        positions = torch.arange(1, cell.factor, device=self.device) / cell.factor
+        samples = []
+        start = self._now()
+        for sample in range(self.num_samples.get(cell.method, 1)):
+            seeds = [window_seed(item, self.seed, sample) for item in items]
+            with torch.autocast(self.device.type, enabled=self.amp):
+                samples.append(interpolate(method, neighbours, positions, seeds))
+        return samples, self._now() - start, inputs
+
+    def _predict_oracle(self, cell: Cell, items: list[dict[str, Any]]) -> tuple[list[torch.Tensor], float, str]:
+        """As `_predict`, for a callable that sees every frame."""
+        oracle, frames = self.oracles[cell.method], stack_frames(items).to(self.device)
+        # An oracle of 2D images, known by the method it belongs to, sees a cine phase by phase.
+        by_phase = frames.ndim == 6 and not getattr(getattr(oracle, "__self__", oracle), "takes_phases", True)
+        start = self._now()
+        with torch.autocast(self.device.type, enabled=self.amp):
+            if by_phase:
+                pred = oracle(frames.movedim(3, 1).flatten(0, 1)).unflatten(0, (len(items), -1)).movedim(1, 3)
+            else:
+                pred = oracle(frames)
+        return [pred[:, 1:-1].float()], self._now() - start, f"all {self.modality.image}s"
+
+    def _results(
+        self, cell: Cell, items: list[dict[str, Any]], samples: list[torch.Tensor], seconds: float
+    ) -> list[Result]:
+        """Scores of one batch: of single samples and, for a stochastic method, also of their mean."""
+        truth = stack_frames(items)[:, 1:-1].to(self.device).flatten(0, 1)
+
+        def measure(frames: torch.Tensor) -> dict[str, list[float] | None]:
+            return score_frames(frames.flatten(0, 1), truth, self.lpips, self.modality.metrics)
+
+        per_sample = [measure(sample) for sample in samples]
+        single = {
+            key: None if values is None else np.mean([scores[key] for scores in per_sample], axis=0)
+            for key, values in per_sample[0].items()
+        }
+        per_frame = seconds / len(truth)
+        results = [Result(cell.method, 1, samples[0], single, per_frame / len(samples))]
+        if len(samples) > 1:
+            mean, name = torch.stack(samples).mean(0), f"{cell.method} mean of {len(samples)}"
+            results.append(Result(name, len(samples), mean, measure(mean), per_frame))
+        return results
+
+    def _rows(self, cell: Cell, items: list[dict[str, Any]], inputs: str, result: Result) -> list[dict[str, Any]]:
+        rows, names = [], columns(self.modality.metrics)
+        phases = result.frames.shape[3] if result.frames.ndim == 6 else 1
+        for k, (item, step) in enumerate(itertools.product(items, range(1, cell.factor))):
+            patient, scan, first, crop = identity(item)
+            row = (result.name, "oracle" if cell.is_oracle else "method", inputs, result.num_samples, cell.factor)
+            row += (patient, scan, first, *crop, step, f"{step / cell.factor:.4f}", phases)
+            row += tuple(NOT_AVAILABLE if v is None else f"{v[k]:.6f}" for v in result.scores.values())
+            rows.append(dict(zip(names, (*row, f"{result.seconds_per_frame:.6f}"), strict=True)))
+        return rows
+
+    def _now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
