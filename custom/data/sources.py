@@ -20,10 +20,13 @@ import ignite.distributed as idist
 
 from custom.data.datalist import load_datalist
 from custom.errors import InputError
-from custom.phantoms.cmr import CmrPhantomConfig, write_cmr_dataset
+from custom.phantoms.cmr import CmrPhantomConfig, write_cmr_dataset, write_cmr_patient
+from custom.phantoms.dataset import patient_seed
 from custom.phantoms.oct import OctPhantomConfig, write_phantom_dataset
 
 PHANTOM_SLICE_AXIS = 2
+PHANTOM_SCAN = {"num_phases": 10, "pitch_mm": 8.0, "breath_hold_mm": 1.0}
+"""How a scanner acquires the phantom: slices side by side, each in a breath-hold of its own."""
 
 
 def oct_datalist(
@@ -76,6 +79,23 @@ def cmr_datalist(
 
     entries = _section(dataset_dir, section, make_phantom, "stacks", "data_scripts/prepare_cmr.py")
     return entries if dataset_dir is not None else [{"axis": PHANTOM_SLICE_AXIS, **entry} for entry in entries]
+
+
+def cmr_phantom_scan(folder: str | Path, acquisition: dict | None = None) -> Path:
+    """A folder with one simulated short-axis scan, `CMR01.nii.gz`, made on first use.
+
+    The heart is the first test patient of the default phantom: no default training sees it, and evaluations do.
+
+    Args:
+        folder: receives the scan, and its labels in a folder of their own.
+        acquisition: fields of `CmrPhantomConfig`; by default a cine of `PHANTOM_SCAN`.
+    """
+    folder = Path(folder)
+    with idist.one_rank_first(local=True):
+        (folder / "labels").mkdir(parents=True, exist_ok=True)
+        config = CmrPhantomConfig(**{**PHANTOM_SCAN, **(acquisition or {})})
+        write_cmr_patient(folder, "CMR01", config, patient_seed(0, 0, "test"))
+    return folder
 
 
 def _section(

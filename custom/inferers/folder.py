@@ -100,10 +100,10 @@ class ScanFolder(Dataset):
     traceback of a config that could not be built.
 
     Args:
-        dataset_dir: a folder of NIfTI files, or one file.
+        dataset_dir: a folder of NIfTI files, or one file; None where a subclass knows what to do without.
     """
 
-    def __init__(self, dataset_dir: str | Path) -> None:
+    def __init__(self, dataset_dir: str | Path | None) -> None:
         self.dataset_dir = dataset_dir
 
     def find(self) -> list[Path]:
@@ -178,6 +178,7 @@ class FolderInterpolator(Evaluator):
         self._outputs, self._failures = {}, []
         try:
             self.inferer.validate()
+            self.network.validate()
             check_output_dir(self.output_dir)
             self.state.epoch_length = len(self.dataset)
             self._prepare_network()

@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from custom.data.nifti import stem
 from custom.data.provenance import sidecar_path, write_sidecar
+from custom.data.sources import cmr_phantom_scan
 from custom.data.stacks import StackInfo, find_stacks, inspect_stack, read_slices, to_unit, write_stack
 from custom.errors import InputError
 from custom.geometry import dense_affine, dense_count, synthetic_mask
@@ -155,11 +156,20 @@ def _all_or_nothing(output: Path) -> Iterator[Path]:
 
 
 class StackFolder(ScanFolder):
-    """The stacks and cines of a folder as `{"image": path}`, see `ScanFolder`."""
+    """The stacks and cines of a folder as `{"image": path}`, see `ScanFolder`.
+
+    Args:
+        dataset_dir: a folder of NIfTI files, or one file; None for a simulated scan.
+        scan_dir: where the simulated scan is, or is made at first use (`custom.data.sources.cmr_phantom_scan`).
+    """
+
+    def __init__(self, dataset_dir: str | Path | None, scan_dir: str | Path = "cmr_scan") -> None:
+        super().__init__(dataset_dir)
+        self.scan_dir = scan_dir
 
     def find(self) -> list[Path]:
         """The NIfTI files, sorted by name."""
-        return find_stacks(self.dataset_dir)
+        return find_stacks(cmr_phantom_scan(self.scan_dir) if self.dataset_dir is None else self.dataset_dir)
 
 
 class StackInterpolator(FolderInterpolator):

@@ -36,6 +36,12 @@ class Interpolator(nn.Module):
     takes_phases: bool = False
     wrap_rows: bool = False
 
+    def validate(self) -> None:
+        """Raise ValueError, in one line, if an option is out of its range.
+
+        Asked before the first scan and not at construction, where a MONAI config would bury the line in a traceback.
+        """
+
     def interpolate(
         self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
     ) -> torch.Tensor:
@@ -51,6 +57,12 @@ class Interpolator(nn.Module):
             The frames at `positions`, `(B, m, C, *space)`, intensities in [0, 1].
         """
         raise TypeError(f"{type(self).__name__} does not say how it interpolates: override interpolate().")
+
+
+def check_steps(num_inference_steps: int, num_timesteps: int) -> None:
+    """Raise ValueError unless a sampler over `num_timesteps` timesteps can take so many steps."""
+    if not isinstance(num_inference_steps, int) or not 1 <= num_inference_steps <= num_timesteps:
+        raise ValueError(f"num_inference_steps must be from 1 to {num_timesteps}, got {num_inference_steps!r}")
 
 
 def central_pair(neighbours: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -43,6 +43,11 @@ class MidpointInterpolator(Interpolator):
     resampling: str = "linear"
     batch_size: int = 32
 
+    def validate(self) -> None:
+        """See `Interpolator.validate`."""
+        if self.resampling not in ("linear", "nearest"):
+            raise ValueError(f"resampling is 'linear' or 'nearest', got {self.resampling!r}")
+
     def midpoint(self, before: torch.Tensor, after: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
         """The slices halfway between `before` and `after`, all `(B, C, *space)` in [0, 1]; a seed per item."""
         raise TypeError(f"{type(self).__name__} does not say what a midpoint is: override midpoint().")
@@ -58,8 +63,7 @@ class MidpointInterpolator(Interpolator):
         Raises:
             ValueError: `resampling` is neither of its values, or there are more positions than bisection is made for.
         """
-        if self.resampling not in ("linear", "nearest"):
-            raise ValueError(f"resampling is 'linear' or 'nearest', got {self.resampling!r}")
+        self.validate()
         seeds = [0] * len(neighbours) if seeds is None else list(seeds)
         steps, sources = _sources(positions.tolist(), self.resampling)
         before, after = central_pair(neighbours)

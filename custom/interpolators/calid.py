@@ -23,6 +23,7 @@ from custom.diffusion.ddim import ddim_invert, ddim_sample, to_epsilon
 from custom.diffusion.interpolation import slerp
 from custom.diffusion.schedules import inversion_pairs, timestep_pairs
 from custom.inferers.tiling import FrameTiler
+from custom.interpolators.base import check_steps
 from custom.interpolators.bisection import MidpointInterpolator
 from custom.networks.neighbour_denoiser import NeighbourDenoiser, Pair
 from custom.networks.slice_autoencoder import SliceAutoencoder
@@ -81,6 +82,13 @@ class CaLID(MidpointInterpolator):
         shape = (autoencoder.latent_channels, *(1,) * len(autoencoder.factors))
         self.register_buffer("latent_shift", torch.zeros(shape))
         self.register_buffer("latent_scale", torch.ones(shape))
+
+    def validate(self) -> None:
+        """See `Interpolator.validate`."""
+        super().validate()
+        check_steps(self.num_inference_steps, len(self.denoiser.alphas_cumprod))
+        if self.inversion_condition not in ("pair", "self"):
+            raise ValueError(f"inversion_condition is 'pair' or 'self', got {self.inversion_condition!r}")
 
     @property
     def divisor(self) -> tuple[int, ...]:

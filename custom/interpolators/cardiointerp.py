@@ -23,7 +23,7 @@ from custom.diffusion.ddim import add_noise, ddim_sample, to_epsilon
 from custom.diffusion.guidance import guide
 from custom.diffusion.schedules import timestep_pairs
 from custom.inferers.tiling import FrameTiler
-from custom.interpolators.base import Interpolator, central_pair
+from custom.interpolators.base import Interpolator, central_pair, check_steps
 from custom.networks.fusion_autoencoder import FusionAutoencoder
 from custom.networks.video_denoiser import MaskedVideoDenoiser
 
@@ -66,6 +66,10 @@ class CardioInterp(Interpolator):
         self.tiler = FrameTiler(tile_size, tile_overlap, tile_batch_size, cell=autoencoder.factor)
         self.register_buffer("latent_shift", torch.zeros(autoencoder.latent_channels, 1, 1))
         self.register_buffer("latent_scale", torch.ones(autoencoder.latent_channels, 1, 1))
+
+    def validate(self) -> None:
+        """See `Interpolator.validate`."""
+        check_steps(self.num_inference_steps, len(self.denoiser.alphas_cumprod))
 
     def set_latent_statistics(self, mean: torch.Tensor | float, std: torch.Tensor | float) -> None:
         """Make latents of this mean and standard deviation (scalars or one per channel) zero-mean, unit-variance."""

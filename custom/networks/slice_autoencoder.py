@@ -25,7 +25,6 @@ from monai.networks.nets import AutoencoderKL
 from monai.networks.nets.autoencoderkl import AEKLDownsample
 from torch import nn
 
-
 #: Log variance of the untrained posterior: a standard deviation of 0.05.
 START_LOG_VARIANCE = -6.0
 

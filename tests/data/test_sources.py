@@ -15,7 +15,8 @@ import json
 
 import pytest
 
-from custom.data.sources import cmr_datalist
+from custom.data.sources import cmr_datalist, cmr_phantom_scan
+from custom.data.stacks import inspect_stack
 from custom.data.triplets import RandomTripletDataset
 from custom.errors import InputError
 
@@ -38,3 +39,16 @@ def test_folder_without_a_usable_datalist_is_told(tmp_path):
     (tmp_path / "datalist.json").write_text(json.dumps({"training": []}))
     with pytest.raises(InputError, match='no stacks in "training"'):
         cmr_datalist(str(tmp_path), "unused", "training")
+
+
+def test_phantom_scan_is_a_sparse_cine_of_a_test_patient_made_once(tmp_path):
+    scan = cmr_phantom_scan(tmp_path / "scan", {"matrix": 48, "pixel_mm": 3.0, "num_phases": 2}) / "CMR01.nii.gz"
+    info = inspect_stack(scan)
+    assert info.spacing_mm == pytest.approx(8.0, rel=1e-4) and info.axis == 2 and info.num_phases == 2
+    assert 8 <= info.num_slices <= 20
+    seed = json.loads(scan.with_name("CMR01.json").read_text())["seed"]
+    cmr_datalist(None, str(tmp_path / "set"), "test", 4, TINY)
+    assert json.loads((tmp_path / "set" / "CMR03.json").read_text())["seed"] == seed
+    before = scan.stat().st_mtime_ns
+    cmr_phantom_scan(tmp_path / "scan", {"matrix": 48, "pixel_mm": 3.0, "num_phases": 2})
+    assert scan.stat().st_mtime_ns == before

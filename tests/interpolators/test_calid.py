@@ -17,7 +17,7 @@ import torch
 
 from custom.diffusion.schedules import alphas_cumprod, betas
 from custom.inferers.gaps import GapInferer
-from custom.interpolators.calid import CaLID, variant
+from custom.interpolators.calid import CaLID, at_steps, variant
 from custom.networks.neighbour_denoiser import NeighbourDenoiser
 from custom.networks.slice_autoencoder import SliceAutoencoder
 
@@ -163,5 +163,12 @@ def test_variants_share_weights_and_know_their_options():
     twin = variant(network, num_inference_steps=7, refine=True)
     assert twin.num_inference_steps == 7 and network.num_inference_steps == 2
     assert twin.denoiser is network.denoiser
+    sweep = at_steps(network, [1, 4], refine=True)
+    assert [(n, twin.num_inference_steps, twin.refine) for n, twin in sweep.items()] == [(1, 1, True), (4, 4, True)]
     with pytest.raises(ValueError, match="no option 'steps'"):
         variant(network, steps=3)
+
+
+def test_a_prior_of_noise_needs_a_network_that_predicts_noise():
+    with pytest.raises(ValueError, match="prediction_type 'v_prediction' needs a denoiser with prior 'none'"):
+        calid(prediction_type="v_prediction")
