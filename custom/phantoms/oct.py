@@ -16,18 +16,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from tqdm import tqdm
 
-from custom.data.provenance import write_json
-from custom.errors import InputError
+from custom.phantoms.dataset import is_written, save_patient, write_split
 from custom.phantoms.oct_anatomy import SHEATH_RADIUS_MM, Label, Vessel
 from custom.phantoms.oct_fields import SmoothNoise
 from custom.phantoms.oct_physics import Optics, detect, rings, scatterers
@@ -171,46 +166,25 @@ def write_phantom_dataset(
         InputError: no patient is left for training.
     """
     folder, config = Path(folder), config or OctPhantomConfig()
-    if num_patients <= val + test:
-        raise InputError(folder, f"{num_patients} patients leave none for training", f"ask for more than {val + test}")
-    (folder / "labels").mkdir(parents=True, exist_ok=True)
-    # Each section has seeds of its own: the test patients of one set are never the training patients of a larger or
-    # smaller one, so that weights trained on any set can be tested on any other.
-    sections = {"training": [], "validation": [1], "test": [2]}
-    counts = {"training": num_patients - val - test, "validation": val, "test": test}
-    patients = [(section, i) for section in sections for i in range(counts[section])]
-    split: dict[str, list[dict]] = {section: [] for section in sections}
-    for number, (section, i) in enumerate(tqdm(patients, desc="OCT phantom", unit="patient"), start=1):
-        name = f"OCT{number:02d}"
-        _write_patient(
-            folder, name, config, int(np.random.SeedSequence([seed, i, *sections[section]]).generate_state(1)[0])
-        )
-        split[section].append({"image": f"{name}.nii.gz", "label": f"labels/{name}.nii.gz", "patient": name})
-    datalist = folder / "datalist.json"
-    write_json(datalist, split)
-    return datalist
 
-
-def _write_patient(folder: Path, name: str, config: OctPhantomConfig, seed: int) -> None:
-    """Write one patient unless it is there; the sidecar comes last and vouches for the images."""
-    image, label, sidecar = folder / f"{name}.nii.gz", folder / "labels" / f"{name}.nii.gz", folder / f"{name}.json"
-    make = {"phantom": "oct", "version": VERSION, "seed": seed, "config": asdict(config)}
-    fingerprint = hashlib.sha256(json.dumps(make, sort_keys=True).encode()).hexdigest()
-    if sidecar.exists() and image.exists() and label.exists():
-        if json.loads(sidecar.read_text()).get("fingerprint") == fingerprint:
+    def write_patient(name: str, patient: int) -> None:
+        make = {"phantom": "oct", "version": VERSION, "seed": patient, "config": asdict(config)}
+        if is_written(folder, name, make):
             return
-    sidecar.unlink(missing_ok=True)
-    pullback = simulate_pullback(config, seed)
-    for path, array in ((image, pullback.polar), (label, pullback.labels)):
-        nifti = nib.Nifti1Image(array, np.diag([*pullback.spacing_mm, 1.0]))
-        nifti.header["descrip"] = b"OCT polar"
-        nifti.header.set_xyzt_units("mm")
-        part = path.with_name(f".{path.name}.part.nii.gz")
-        nib.save(nifti, part)
-        os.replace(part, path)
-    labels = {label.name.lower(): int(label) for label in Label}
-    make |= {"coordinates": "polar", "spacing_mm": pullback.spacing_mm, "labels": labels, "fingerprint": fingerprint}
-    write_json(sidecar, make)
+        pullback = simulate_pullback(config, patient)
+        images = tuple(_nifti(array, pullback.spacing_mm) for array in (pullback.polar, pullback.labels))
+        labels = {label.name.lower(): int(label) for label in Label}
+        facts = {"coordinates": "polar", "spacing_mm": pullback.spacing_mm, "labels": labels}
+        save_patient(folder, name, make, images, facts)
+
+    return write_split(folder, "OCT", num_patients, val, test, seed, write_patient)
+
+
+def _nifti(array: np.ndarray, spacing_mm: tuple[float, float, float]) -> nib.Nifti1Image:
+    nifti = nib.Nifti1Image(array, np.diag([*spacing_mm, 1.0]))
+    nifti.header["descrip"] = b"OCT polar"
+    nifti.header.set_xyzt_units("mm")
+    return nifti
 
 
 def main(output_dir: str, num_patients: int = 8, seed: int = 0, val: int = 1, test: int = 2, **acquisition) -> None:

@@ -1,0 +1,294 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Simulated short-axis cardiac MR with dense ground truth: a beating heart in a thorax, and a scanner that acquires it.
+
+``python -m custom.phantoms.cmr --output_dir DIR --num_patients 8`` writes a data set split by patient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from numbers import Integral, Real
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from custom.errors import InputError
+from custom.phantoms.cmr_anatomy import CmrLabel, Heart
+from custom.phantoms.cmr_scanner import Scanner, displace, slice_profile
+from custom.phantoms.cmr_thorax import Thorax
+from custom.phantoms.cmr_views import LANDMARKS, VIEWS, cut_long_axis
+from custom.phantoms.dataset import is_written, save_patient, write_split
+
+__all__ = ["CmrLabel", "CmrPhantomConfig", "CmrStack", "cut_long_axis", "simulate_heart", "write_cmr_dataset"]
+
+VERSION = 2  # of the simulation: raise it when the same seed gives other images, so that written sets are made anew
+BELOW_APEX_MM, ABOVE_BASE_MM = 8.0, 16.0
+SUBSLICE_MM = 1.0  # at most, between the thin slices that a slice is averaged from
+BLOCK = 6  # thin slices at a time: their arrays stay in the cache
+
+
+@dataclass(frozen=True)
+class CmrPhantomConfig:
+    """How a heart is acquired. Its shape, beat and contrast are drawn from the seed.
+
+    Args:
+        num_phases: phases, evenly spread over one heartbeat; phase 0 is end-diastole.
+        matrix: pixels of a slice along either axis.
+        pixel_mm: in-plane spacing; None draws 1.25 to 1.9 mm.
+        pitch_mm: distance between the middles of slices. Below the thickness slices overlap: the dense truth.
+        thickness_mm: of a slice; None draws 6 to 9 mm.
+        extent_mm: from the middle of the first slice to the last; None reaches from 8 mm below the apex to about
+            16 mm above the mitral plane at end-diastole.
+        breath_hold_mm: standard deviation, along either in-plane axis, of the shift of a slice.
+        noise: standard deviation of the noise relative to blood; None draws 0.01 to 0.045.
+        oblique: whether the affine lies in the patient as a short-axis stack does, or along the axes of the world.
+    """
+
+    num_phases: int = 4
+    matrix: int = 160
+    pixel_mm: float | None = None
+    pitch_mm: float = 1.0
+    thickness_mm: float | None = None
+    extent_mm: float | None = None
+    breath_hold_mm: float = 0.0
+    noise: float | None = None
+    oblique: bool = True
+
+
+@dataclass(frozen=True)
+class CmrStack:
+    """A short-axis stack and its truth.
+
+    Args:
+        image: int16 (X, Y, Z, T), slices from the apex to the base.
+        labels: `CmrLabel` ids of the plane in the middle of each slice, uint8 of the same shape.
+        affine: voxels to mm, RAS+, (4, 4).
+        landmarks: points in mm, (3,) each, that long-axis planes pass through.
+        interval_ms: duration of the heartbeat.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    affine: np.ndarray
+    landmarks: dict[str, np.ndarray]
+    interval_ms: float
+
+    def long_axis_views(self, size: int = 128, spacing: float = 1.0) -> dict[str, np.ndarray]:
+        """The 2, 3 and 4 chamber views: name -> float32 (size, size, T), see `cut_long_axis`."""
+        return {view: cut_long_axis(self, view, size, spacing) for view in VIEWS}
+
+
+def simulate_heart(config: CmrPhantomConfig, seed: int) -> CmrStack:
+    """Acquire a random heart.
+
+    The heart, the thorax and the scanner depend on the seed alone: another pitch, number of phases or breath-hold shows
+    the same heart. The noise and the shift of a slice depend on the seed, its position and its phase.
+
+    Args:
+        config: the acquisition.
+        seed: of everything that is drawn.
+
+    Raises:
+        ValueError: a config whose lengths or counts are not positive.
+    """
+    _check(config)
+    streams = [np.random.default_rng([seed, stream]) for stream in range(3)]
+    heart = Heart(streams[0])
+    middle = heart.length / 2
+    scanner = Scanner.draw(streams[1], middle)
+    chosen = {
+        name: getattr(config, name)
+        for name in ("pixel_mm", "thickness_mm", "noise")
+        if getattr(config, name) is not None
+    }
+    scanner = replace(scanner, **chosen)
+    surface = scanner.anatomy @ np.array([[0, 0], [0, heart.size + heart.epicardial_fat[0]], [-middle - 4, 0]])
+    thorax = Thorax(streams[2], surface[:, 0], surface[:, 1])
+
+    extent = config.extent_mm or heart.length + BELOW_APEX_MM + ABOVE_BASE_MM
+    slices = np.arange(int(extent / config.pitch_mm + 1e-6) + 1) * config.pitch_mm - BELOW_APEX_MM
+    place = np.array(heart.reach_mm()[:2]) @ scanner.plan[:2, :2] + scanner.shift_mm
+    across = (np.arange(config.matrix) - (config.matrix - 1) / 2) * scanner.pixel_mm
+    image, labels = _acquire(config, seed, heart, thorax, scanner, (across + place[0], across + place[1], slices))
+    origin = np.array([across[0] + place[0], across[0] + place[1], slices[0]])
+    affine = scanner.affine(origin, config.pitch_mm, middle, config.oblique)
+    to_world = scanner.affine(np.zeros(3), 1.0, middle, config.oblique)
+    to_world[:3, :2] /= scanner.pixel_mm
+    landmarks = {
+        name: (to_world @ [*(scanner.plan.T @ (point - (0, 0, middle)) + (0, 0, middle)), 1.0])[:3]
+        for name, point in zip(LANDMARKS, heart.landmarks(), strict=True)
+    }
+    return CmrStack(image, labels, affine, landmarks, scanner.interval_ms)
+
+
+def _acquire(
+    config: CmrPhantomConfig,
+    seed: int,
+    heart: Heart,
+    thorax: Thorax,
+    scanner: Scanner,
+    axes: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels (X, Y, Z, T) of slices at scan coordinates `axes` in mm, averaged from thin slices."""
+    xs, ys, slices = axes
+    middle = heart.length / 2
+    # Thin slices at whole fractions of the pitch, so that every slice has one in its middle.
+    per_pitch = max(1, int(np.ceil(config.pitch_mm / SUBSLICE_MM - 1e-9)))
+    step = config.pitch_mm / per_pitch
+    reach = int(np.ceil(0.75 * scanner.thickness_mm / step))
+    thin = (np.arange(-reach, (len(slices) - 1) * per_pitch + reach + 1)) * step + slices[0]
+    profile = slice_profile(np.arange(-reach, reach + 1) * step, scanner.thickness_mm).astype(np.float32)
+    profile /= profile.sum()
+    weights = np.zeros((len(slices), len(thin)), np.float32)
+    for n in range(len(slices)):
+        weights[n, n * per_pitch : n * per_pitch + 2 * reach + 1] = profile
+    used = np.flatnonzero(weights.max(axis=0) > 1e-3)
+    blocks = [used[i : i + BLOCK] for i in range(0, len(used), BLOCK)]
+    box = _heart_box(heart, scanner, xs, ys)
+    width = 0.8 * scanner.pixel_mm
+
+    still = np.zeros((len(thin), len(xs), len(ys)), np.float32)
+    for block in blocks:
+        patient = scanner.to_patient(scanner.points(xs, ys, thin[block], middle), middle)
+        still[block] = thorax.signal(*patient, width)
+    field = scanner.sensitivity(scanner.to_patient(scanner.points(xs, ys, slices, middle), middle))
+
+    shape = (len(xs), len(ys), len(slices), config.num_phases)
+    image, labels = np.empty(shape, np.int16), np.zeros(shape, np.uint8)
+    for t in range(config.num_phases):
+        phase = t / config.num_phases
+        signed = np.zeros((len(slices), len(xs), len(ys)), np.float32)
+        for block in blocks:
+            canvas = still[block]
+            points = scanner.points(xs[box[0]], ys[box[1]], thin[block], middle)
+            inside = np.ascontiguousarray(canvas[:, box[0], box[1]])
+            ids = heart.render(inside, points, phase, width)
+            canvas[:, box[0], box[1]] = inside
+            for k, layer, truth in zip(block, canvas, ids, strict=True):
+                for n in np.flatnonzero(weights[:, k]):
+                    signed[n] += weights[n, k] * layer
+                n, rest = divmod(int(k) - reach, per_pitch)
+                if rest == 0 and 0 <= n < len(slices):
+                    labels[box[0], box[1], n, t] = truth
+        for n, z in enumerate(slices):
+            position = round((z + 1000) * 1000)
+            shift = np.random.default_rng([seed, 3, position]).standard_normal(2)
+            shift *= config.breath_hold_mm / scanner.pixel_mm
+            seen = displace(signed[n], shift, order=3)
+            labels[:, :, n, t] = displace(labels[:, :, n, t], shift, order=0)
+            image[:, :, n, t] = scanner.detect(seen, field[n], [seed, 4, position, round(phase * 1_000_000)])
+    return image, labels
+
+
+def _heart_box(heart: Heart, scanner: Scanner, xs: np.ndarray, ys: np.ndarray) -> tuple[slice, slice]:
+    """The pixels of a slice that the heart can reach."""
+    x, y, half = heart.reach_mm()
+    middle = np.array([x, y]) @ scanner.plan[:2, :2]
+    found = [np.flatnonzero(np.abs(axis - m) < half + 8) for axis, m in zip((xs, ys), middle, strict=True)]
+    return tuple(slice(int(i[0]), int(i[-1]) + 1) if len(i) else slice(0, 1) for i in found)
+
+
+def _check(config: CmrPhantomConfig) -> None:
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name == "oblique" or (value is None and field.default is None):
+            continue
+        whole = field.name in ("num_phases", "matrix")
+        if not isinstance(value, Integral if whole else Real) or not np.isfinite(value):
+            raise ValueError(f"{field.name} must be a {'whole ' if whole else ''}number, got {value!r}.")
+        if value < 0 or (value == 0 and field.name not in ("breath_hold_mm", "noise")):
+            raise ValueError(f"{field.name} must be positive, got {value}.")
+
+
+def write_cmr_dataset(
+    folder: str | Path,
+    num_patients: int = 8,
+    config: CmrPhantomConfig | None = None,
+    seed: int = 0,
+    val: int = 1,
+    test: int = 2,
+) -> Path:
+    """Write a data set of phantom patients; what is already there, complete and of the same make, is kept.
+
+    Args:
+        folder: receives ``CMR01.nii.gz`` (int16; 3D where there is one phase, else 4D), ``labels/CMR01.nii.gz``,
+            ``CMR01.json``, ``datalist.json``.
+        num_patients: each of another heart, thorax, contrast and scanner.
+        config: the acquisition.
+        seed: of the set; patient i of a section is drawn from (seed, i, section), whatever the set's size.
+        val: patients for validation.
+        test: patients for testing; the others are for training.
+
+    Returns:
+        The path of ``datalist.json``.
+
+    Raises:
+        InputError: no patient is left for training, or the config makes no sense.
+    """
+    folder, config = Path(folder), config or CmrPhantomConfig()
+    try:
+        _check(config)
+    except ValueError as error:
+        raise InputError(folder, str(error).rstrip("."), "mend the phantom's config") from error
+
+    def write_patient(name: str, patient: int) -> None:
+        write_cmr_patient(folder, name, config, patient)
+
+    return write_split(folder, "CMR", num_patients, val, test, seed, write_patient)
+
+
+def write_cmr_patient(folder: Path, name: str, config: CmrPhantomConfig, seed: int) -> None:
+    """Write one patient, unless it is there, complete and of the same make.
+
+    Args:
+        folder: has a folder ``labels``; files as in `write_cmr_dataset`.
+        name: of the patient.
+        config: the acquisition.
+        seed: of the heart, see `simulate_heart`.
+    """
+    make = {"phantom": "cmr", "version": VERSION, "seed": seed, "config": asdict(config)}
+    if is_written(folder, name, make):
+        return
+    stack = simulate_heart(config, seed)
+    images = tuple(_nifti(array, stack) for array in (stack.image, stack.labels))
+    facts = {
+        "spacing_mm": [float(v) for v in np.linalg.norm(stack.affine[:3, :3], axis=0)],
+        "interval_ms": stack.interval_ms,
+        "landmarks_mm": {key: value.tolist() for key, value in stack.landmarks.items()},
+        "labels": {label.name.lower(): int(label) for label in CmrLabel},
+    }
+    save_patient(folder, name, make, images, facts)
+
+
+def _nifti(array: np.ndarray, stack: CmrStack) -> nib.Nifti1Image:
+    phases = array.shape[-1]
+    nifti = nib.Nifti1Image(array[..., 0] if phases == 1 else array, stack.affine)
+    nifti.header.set_xyzt_units("mm", "msec")
+    nifti.header["descrip"] = b"CMR phantom"
+    if phases > 1:
+        nifti.header.set_zooms((*nifti.header.get_zooms()[:3], stack.interval_ms / phases))
+    return nifti
+
+
+def main(output_dir: str, num_patients: int = 8, seed: int = 0, val: int = 1, test: int = 2, **acquisition) -> None:
+    """Write a phantom data set to `output_dir`; further flags are fields of `CmrPhantomConfig`."""
+    config = replace(CmrPhantomConfig(), **acquisition)
+    print(write_cmr_dataset(output_dir, num_patients, config, seed, val, test))
+
+
+if __name__ == "__main__":
+    import fire
+
+    fire.Fire(main)
