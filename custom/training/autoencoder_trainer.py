@@ -55,6 +55,8 @@ class AutoencoderTrainer(Trainer):
         kl_weight: see above; LVDM uses none, latent diffusion 1e-6.
         adversarial_weight: see above.
         adaptive_adversarial_weight: False for the fixed `adversarial_weight`.
+        discriminate_images: of cine slices, give the discriminator the phases one by one, `(N, 1, h, w)`: a clip of few
+            phases is too short for the strides of one in 3D.
         adversarial_start: iterations before the discriminator begins to learn and to be heard.
         latent_noise_std: passed to the autoencoder; the decoder later sees generated latents (A12).
         max_gradient_norm: gradients of each network are clipped to this norm; None for no clipping.
@@ -84,6 +86,7 @@ class AutoencoderTrainer(Trainer):
         kl_weight: float = 0.0,
         adversarial_weight: float = 0.5,
         adaptive_adversarial_weight: bool = True,
+        discriminate_images: bool = False,
         adversarial_start: int = 0,
         latent_noise_std: float = 0.0,
         max_gradient_norm: float | None = 1.0,
@@ -122,6 +125,7 @@ class AutoencoderTrainer(Trainer):
         )
         self.network, self.optimizer = autoencoder, optimizer
         self.discriminator, self.discriminator_optimizer = discriminator, discriminator_optimizer
+        self.discriminate_images = discriminate_images
         self.perceptual = None if perceptual is None else perceptual.to(self.state.device)
         self.reconstruction_weight, self.perceptual_weight = reconstruction_weight, perceptual_weight
         self.kl_weight, self.adversarial_weight = kl_weight, adversarial_weight
@@ -160,7 +164,7 @@ class AutoencoderTrainer(Trainer):
             adversary, weight = torch.zeros_like(l1), 0.0
             if adversarial:
                 self.discriminator.requires_grad_(False)
-                adversary = hinge_generator_loss(_scores(unwrapped(self.discriminator), reconstruction))
+                adversary = hinge_generator_loss(self._scores(unwrapped(self.discriminator), reconstruction))
         if adversarial:
             weight = self.adversarial_weight
             if self.adaptive_adversarial_weight:
@@ -178,7 +182,8 @@ class AutoencoderTrainer(Trainer):
         self.discriminator.requires_grad_(True).train()
         with self._autocast():
             loss = hinge_discriminator_loss(
-                _scores(self.discriminator, frames).float(), _scores(self.discriminator, reconstruction).float()
+                self._scores(self.discriminator, frames).float(),
+                self._scores(self.discriminator, reconstruction).float(),
             )
         self._step(loss, self.discriminator, self.discriminator_optimizer, scaler)
         return loss
@@ -196,6 +201,11 @@ class AutoencoderTrainer(Trainer):
             return torch.zeros((), device=frames.device)
         return self.perceptual(*((_images(x) + 1) / 2 for x in (reconstruction, frames))).mean()
 
+    def _scores(self, discriminator: nn.Module, frames: torch.Tensor) -> torch.Tensor:
+        """The discriminator's raw map of scores of all frames of `(B, L, 1, *space)`."""
+        output = discriminator(_images(frames) if self.discriminate_images else frames.flatten(0, 1))
+        return output[-1] if isinstance(output, (list, tuple)) else output
+
     def _autocast(self) -> torch.autocast:
         return torch.autocast("cuda", enabled=self.amp, **self.amp_kwargs)
 
@@ -203,9 +213,3 @@ class AutoencoderTrainer(Trainer):
 def _images(frames: torch.Tensor) -> torch.Tensor:
     """All 2D images of `(B, L, 1, h, w)`, or of cine slices `(B, L, 1, T, h, w)`, as `(N, 1, h, w)`."""
     return frames.flatten(0, -3).unsqueeze(1)
-
-
-def _scores(discriminator: nn.Module, frames: torch.Tensor) -> torch.Tensor:
-    """The discriminator's raw map of scores of all frames of `(B, L, 1, *space)`."""
-    output = discriminator(frames.flatten(0, 1))
-    return output[-1] if isinstance(output, (list, tuple)) else output
