@@ -44,6 +44,8 @@ class CaLID(MidpointInterpolator):
         inversion_condition: condition of the two inversions: "pair" as the sampling has, "self" the inverted neighbour
             twice (B10). The neighbours beyond would show the network the very slice that is asked for.
         slerp_per_phase: one angle per latent phase instead of one per slice (B11).
+        noise_scale: standard deviation of the noise that sampling starts from. 1 draws from what was learnt; less
+            gives up spread for fidelity, 0 starts from the centre and needs no seed. CaLID+ does not use it.
         eta: share of DDPM's noise added back at each DDIM step.
         prediction_type: what the denoiser predicts, see `custom.diffusion.ddim.target_for`.
         resampling: see `MidpointInterpolator`.
@@ -63,6 +65,7 @@ class CaLID(MidpointInterpolator):
         refine: bool = False,
         inversion_condition: str = "pair",
         slerp_per_phase: bool = False,
+        noise_scale: float = 1.0,
         eta: float = 0.0,
         prediction_type: str = "epsilon",
         resampling: str = "linear",
@@ -76,6 +79,7 @@ class CaLID(MidpointInterpolator):
         self.autoencoder, self.denoiser = autoencoder, denoiser
         self.num_inference_steps, self.refine, self.eta = num_inference_steps, refine, eta
         self.inversion_condition, self.slerp_per_phase = inversion_condition, slerp_per_phase
+        self.noise_scale = noise_scale
         self.prediction_type, self.resampling, self.batch_size = prediction_type, resampling, batch_size
         self.takes_phases = len(autoencoder.factors) == 3
         self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=autoencoder.factor)
@@ -129,7 +133,9 @@ class CaLID(MidpointInterpolator):
         def noise(like: torch.Tensor) -> torch.Tensor:
             return torch.stack([torch.randn(like.shape[1:], generator=g) for g in generators]).to(like)
 
-        start = self._refined_start(slices, latents, pair, grid) if self.refine else noise(latents[:, 0])
+        start = (
+            self._refined_start(slices, latents, pair, grid) if self.refine else self.noise_scale * noise(latents[:, 0])
+        )
         alphas = self.denoiser.alphas_cumprod
         z = ddim_sample(self._predictor(pair), start, timestep_pairs(*grid), alphas, self.eta, noise_fn=noise)
         decoded = self._on_tiles(lambda x: self.decode_latents(x.unsqueeze(1)).squeeze(1), z, to_slices=True)

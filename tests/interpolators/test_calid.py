@@ -158,6 +158,16 @@ def test_samples_give_mean_and_spread():
     assert frames[1].std.max() > 0 and frames[0].std is None
 
 
+def test_less_noise_at_the_start_brings_samples_together():
+    pair, half = neighbours(32, 32), torch.tensor([0.5])
+    spread = []
+    for scale in (0.0, 0.5, 1.0):
+        network = calid(noise_scale=scale)
+        samples = torch.cat([network.interpolate(pair, half, [seed]) for seed in range(4)])
+        spread.append(samples.std(0).mean().item())
+    assert spread[0] == 0 < spread[1] < spread[2]
+
+
 def test_variants_share_weights_and_know_their_options():
     network = calid()
     twin = variant(network, num_inference_steps=7, refine=True)
