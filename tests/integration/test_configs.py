@@ -20,14 +20,21 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 
-SAMPLING = (
-    "num_inference_steps", "guidance_weight", "eta", "prediction_type", "tile_size", "tile_overlap", "tile_batch_size",
-)  # fmt: skip
 CONFIGS = ("train.json", "inference.json", "evaluate.json")
 
 
 def load(bundle, *names):
     return ConfigParser.load_config_files([bundle.configs / name for name in names])
+
+
+def leaves(config, prefix=""):
+    for key, value in config.items():
+        yield from leaves(value, f"{prefix}{key}#") if isinstance(value, dict) else [(prefix + key, value)]
+
+
+def named_in(config):
+    """Ids that the values of a config are taken from."""
+    return {value[1:] for _, value in leaves(config) if isinstance(value, str) and value.startswith("@")}
 
 
 @pytest.fixture
@@ -38,8 +45,10 @@ def metadata(bundle):
 @pytest.mark.parametrize("overlay", [(), ("paper.json",)], ids=["compact", "paper"])
 def test_all_configs_define_the_same_network_and_sampling(bundle, overlay):
     train, *others = (load(bundle, name, *overlay) for name in CONFIGS)
+    options = named_in(train["network_def"])
+    assert options > {"alphas_cumprod", "num_inference_steps", "eta", "tile_size"}
     for other in others:
-        for key in ("network_def", "alphas_cumprod", *SAMPLING):
+        for key in ("network_def", *options):
             assert other[key] == train[key], key
 
 
@@ -58,7 +67,9 @@ def test_properties_are_complete_with_real_objects(bundle, trained, config, kind
         assert len(workflow.dataset) > 0 and isinstance(workflow.network_def, torch.nn.Module)
         assert callable(workflow.evaluator.run)
     else:
-        assert workflow.max_epochs == 8 and len(workflow.train_dataset) == 50
+        config = load(bundle, "train.json")
+        assert workflow.max_epochs == config["denoiser_epochs"]
+        assert len(workflow.train_dataset) == config["epoch_length"] * config["batch_size"]
         assert len(workflow.val_dataset) > 0 and callable(workflow.trainer.run) and callable(workflow.evaluator.run)
         assert list(workflow.val_key_metric) == ["val_psnr"]
 
@@ -89,32 +100,30 @@ def test_the_network_keeps_to_the_metadata(bundle):
     assert done.returncode == 0, done.stdout
 
 
-def leaves(config, prefix=""):
-    for key, value in config.items():
-        yield from leaves(value, f"{prefix}{key}#") if isinstance(value, dict) else [(prefix + key, value)]
-
-
 def test_paper_overlay_changes_numbers_only(bundle):
     compact, paper = (dict(leaves(load(bundle, *names))) for names in (["train.json"], ["train.json", "paper.json"]))
     assert paper.keys() == compact.keys()
     changed = {key for key in paper if paper[key] != compact[key]}
+    words = {key for key in changed if isinstance(paper[key], str) and not paper[key].startswith("$")}
     # The paper's denoiser has no closed-form prior: the one choice among them.
-    assert {key for key in changed if isinstance(paper[key], str)} == {"network_def#denoiser#prior"}
+    assert words == {"network_def#denoiser#prior"}
 
 
-def test_paper_overlay_builds_networks_of_lvdms_size(bundle):
+def test_paper_overlay_builds_networks_of_the_papers_size(bundle):
     parser = ConfigParser(load(bundle, "train.json", "paper.json"))
     with torch.device("meta"):
         network = parser.get_parsed_content("network_def")
-    count = {name: sum(p.numel() for p in part.parameters()) / 1e6 for name, part in network.named_children()}
-    # LVDM: 549 million; its autoencoder 19.4 million in 3D kernels, of which 2D ones keep a third or less.
-    assert 450 < count["denoiser"] < 650
-    assert 4 < count["autoencoder"] < 8
+    for part, (least, most) in bundle.paper_sizes.items():
+        count = sum(parameter.numel() for parameter in getattr(network, part).parameters())
+        assert least < count / 1e6 < most, part
 
 
-def test_paper_overlay_trains_at_constant_rates(bundle):
+@pytest.mark.parametrize("stage", ["autoencoder", "train"])
+def test_paper_overlay_trains_at_constant_rates(bundle, stage):
     parser = ConfigParser(load(bundle, "train.json", "paper.json"))
-    parser["train#optimizer"] = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = parser.get_parsed_content("train#schedule")
-    assert schedule.t_total == 60 * 1138
-    assert {schedule.lr_lambda(step) for step in (schedule.warmup_steps, 30_000, schedule.t_total)} == {1.0}
+    parser[f"{stage}#optimizer"] = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = parser.get_parsed_content(f"{stage}#schedule")
+    if stage == "train":
+        assert (schedule.warmup_steps, schedule.t_total) == bundle.paper_iterations
+    steps = schedule.warmup_steps, (schedule.warmup_steps + schedule.t_total) // 2, schedule.t_total
+    assert {schedule.lr_lambda(step) for step in steps} == {1.0}

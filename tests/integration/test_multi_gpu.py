@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 def test_two_processes_train_both_stages_and_one_writes(bundle, trained, tmp_path):
     phantom_dir = tmp_path / "phantom"
-    shutil.copytree(trained / "phantom", phantom_dir, ignore=shutil.ignore_patterns("OCT04*"))
+    shutil.copytree(trained / "phantom", phantom_dir, ignore=shutil.ignore_patterns(f"{bundle.patient}*"))
     overrides = bundle.training(tmp_path, phantom_dir)
     # Before the processes part, each of them leaves its weights.
     keep = "$torch.save(@network.state_dict(), @output_dir + '/rank' + str(@rank) + '.pt')"
@@ -38,7 +38,9 @@ def test_two_processes_train_both_stages_and_one_writes(bundle, trained, tmp_pat
     done = bundle.execute([*torchrun, *arguments], tmp_path)
     assert done.returncode == 0, done.stdout
 
-    assert (phantom_dir / "OCT04.nii.gz").is_file(), "the processes make what is missing of the phantom, in turn"
+    assert (phantom_dir / f"{bundle.patient}.nii.gz").is_file(), (
+        "the processes make what is missing of the phantom, in turn"
+    )
     for stage in ("autoencoder", "denoiser"):
         assert done.stdout.count(f"{stage}  epoch 2/2") == 1, "one process tells"
         with (tmp_path / "eval" / f"{stage}_loss.csv").open(newline="") as file:

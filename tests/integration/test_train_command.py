@@ -67,7 +67,7 @@ def kill_within_second_epoch(bundle, folder, overrides, curve):
     """Start the training and send SIGKILL once the first iteration of the second epoch stands in the loss curve."""
     command = [sys.executable, *bundle.arguments("train.json", overrides)]
     with subprocess.Popen(command, cwd=folder, env=bundle.environment, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 600
         while not curve.is_file() or len(rows(curve)) <= bundle.epoch_length:
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.005)

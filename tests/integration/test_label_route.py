@@ -1,0 +1,78 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""What MONAI Label and MONAI Deploy do with an inference config, against the command that goes from disk to disk."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigParser
+from scipy.spatial.transform import Rotation
+
+from custom.training.export import load_model
+
+FACTOR = 4
+
+
+@pytest.fixture(scope="module", params=["stack", "cine"])
+def scan(request, tmp_path_factory):
+    """An oblique stack whose slices lie on its first axis, or a cine."""
+    values = np.random.default_rng(2).integers(0, 1200, (3, 24, 28, 6), dtype=np.int16)
+    spacing, path = [8.5, 1.5, 1.4], tmp_path_factory.mktemp("scan") / f"{request.param}.nii.gz"
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", [-15, 40, 25], degrees=True).as_matrix() @ np.diag(spacing)
+    affine[:3, 3] = [9, -50, 33]
+    nib.save(nib.Nifti1Image(values[..., 0] if request.param == "stack" else values, affine), path)
+    return path
+
+
+def as_label_does(bundle, weights, scan):
+    """`BasicInferTask` of MONAI Label: the same objects, called one by one; returns the prediction before it is saved.
+
+    The route that writes is the config's last transform, which Label and Deploy replace by their own.
+    """
+    parser = ConfigParser(ConfigParser.load_config_file(bundle.configs / "inference.json"))
+    parser.update({**bundle.network, "factor": FACTOR, "device": torch.device("cpu")})
+    assert parser["postprocessing"]["transforms"].pop()["_target_"] == "SaveImaged"
+    network = load_model(parser.get_parsed_content("network_def"), weights).eval()
+    data = parser.get_parsed_content("preprocessing")({"image": str(scan)})
+    with torch.no_grad():
+        outputs = parser.get_parsed_content("inferer")(data["image"][None], network)
+    data["pred"] = outputs[0]
+    return parser.get_parsed_content("postprocessing")(data)
+
+
+@pytest.mark.parametrize("bundle", ["calid", "calid_cine"], indirect=True)
+def test_both_routes_give_the_same_voxels_on_the_same_grid(bundle, trained, scan, tmp_path):
+    weights = trained / "models" / "model.pt"
+    if bundle.takes_phases and scan.name == "stack.nii.gz":
+        with pytest.raises(ValueError, match="takes the phases of a cine together"):
+            as_label_does(bundle, weights, scan)
+        return
+    data = as_label_does(bundle, weights, scan)
+    bundle.run_here(
+        "inference.json", **bundle.network, checkpoint=str(weights), dataset_dir=str(scan), output_dir=str(tmp_path),
+        factor=FACTOR,
+    )  # fmt: skip
+    disk = nib.load(tmp_path / f"{scan.name.removesuffix('.nii.gz')}_interp.nii.gz")
+    expected = np.asanyarray(disk.dataobj)
+    assert list(data) == ["pred"], "Label saves what is left, so only the prediction may be"
+    # MONAI's image writers take the phases for channels.
+    voxels = data["pred"].numpy()
+    voxels = voxels[0] if expected.ndim == 3 else np.moveaxis(voxels, 0, -1)
+    assert voxels.dtype == expected.dtype and voxels.shape == expected.shape
+    np.testing.assert_array_equal(voxels, expected)
+    assert expected[1].std() > 0, "a slice that is not acquired"
+    np.testing.assert_allclose(data["pred"].affine, disk.affine, atol=1e-4)
