@@ -132,15 +132,18 @@ def test_samples_and_a_factor_that_takes_recursion(interpolate, scans, tmp_path)
     ("wrong", "message"),
     [
         ({"factor": 0}, "factor must be an integer of at least 2"),
+        ({"num_inference_steps": 0}, "num_inference_steps must be from 1 to 1000"),
         ({"checkpoint": "nowhere.pt"}, "nowhere.pt: no trained weights; train first"),
         ({"output_dir": "file/out"}, "file/out: cannot be written"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_wrong_options_are_one_line_and_write_nothing(interpolate, scans, tmp_path, wrong, message):
+def test_wrong_options_are_one_line_and_write_nothing(bundle, trained, scans, tmp_path, monkeypatch, wrong, message):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("a file, not a folder")
-    done = interpolate(tmp_path, **{"dataset_dir": scans / "good.nii.gz", "output_dir": "out", **wrong})
-    assert done.returncode == 1 and "Traceback" not in done.stdout, done.stdout
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("error: "))
-    assert message in line
+    given = {"checkpoint": str(trained / "models" / "model.pt"), "dataset_dir": str(scans / "good.nii.gz")}
+    with pytest.raises(SystemExit) as stopped:
+        bundle.run_here("inference.json", **{**bundle.network, **given, "output_dir": "out", **wrong})
+    line = str(stopped.value)
+    assert line.startswith("error: ") and message in line and "\n" not in line
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "file"]

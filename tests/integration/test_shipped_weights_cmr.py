@@ -141,9 +141,9 @@ def test_shuffled_neighbours_cost_decibels(one_step, triplets, monkeypatch):
 
 
 def test_refinement_starts_from_the_neighbours_and_not_from_noise(network, triplets):
-    before, truth, after = (slices[3:5] for slices in triplets)
+    before, truth, after = (slices[3:4] for slices in triplets)
     plain, refined = (
-        [variant(network, num_inference_steps=4, refine=refine).midpoint(before, after, [s, s]) for s in (0, 1)]
+        [variant(network, num_inference_steps=2, refine=refine).midpoint(before, after, [seed]) for seed in (0, 1)]
         for refine in (False, True)
     )
     assert not torch.equal(*plain) and torch.equal(*refined)
