@@ -18,6 +18,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import torch
+from tqdm import tqdm
 
 from custom.diffusion.interpolation import lerp
 from custom.interpolators.base import Interpolator, central_pair
@@ -77,7 +78,8 @@ class MidpointInterpolator(Interpolator):
         return torch.stack(slices, dim=1)
 
     def _in_batches(self, before: torch.Tensor, after: torch.Tensor, seeds: list[int]) -> torch.Tensor:
-        starts = range(0, len(before), self.batch_size)
+        # One level of a cine can take minutes: a bar of its own, where it takes more than seconds.
+        starts = tqdm(range(0, len(before), self.batch_size), "midpoints", unit="batch", leave=False, delay=5)
         pieces = (slice(start, start + self.batch_size) for start in starts)
         return torch.cat([self.midpoint(before[piece], after[piece], seeds[piece]) for piece in pieces])
 
