@@ -37,14 +37,14 @@ demo: setup ## train briefly on the phantom, interpolate a pullback, make a pict
 	@echo "sidecar  $(DEMO)/OCT04_interp.json"
 	@echo "picture  $(DEMO)/OCT04_interp.png"
 
-# $(1): bundle, $(2): fields of the phantom, $(3): epochs of each stage and their length
+# $(1): bundle, $(2): fields of the phantom, $(3): epochs of each stage and their length, $(4): factor
 define DEMO_CMR
 	@echo "1/3  train on simulated hearts, going on from the shipped weights"
 	$(RUN) -m monai.bundle run --config_file bundles/$(1)/configs/train.json --phantom_dir $(DEMO)/$(1)/phantom --phantom_patients 4 $(2) \
 	  --pretrained bundles/$(1)/models/model.pt --ckpt_dir $(DEMO)/$(1)/models --output_dir $(DEMO)/$(1)/training $(3) --val_interval 2 --log_every 10
-	@echo "2/3  densify an acquisition of a heart the network has not seen, four-fold"
+	@echo "2/3  densify an acquisition of a heart the network has not seen, $(4)-fold"
 	$(RUN) -m monai.bundle run --config_file bundles/$(1)/configs/inference.json --scan_dir $(DEMO)/$(1)/scan \
-	  --checkpoint $(DEMO)/$(1)/models/model.pt --output_dir $(DEMO)/$(1) --factor 4
+	  --checkpoint $(DEMO)/$(1)/models/model.pt --output_dir $(DEMO)/$(1) --factor $(4)
 	@echo "3/3  look at it"
 	$(RUN) -m custom.evaluation.stack_picture --volume $(DEMO)/$(1)/CMR01_interp.nii.gz --picture $(DEMO)/$(1)/CMR01_interp.png
 	@echo "volume   $(DEMO)/$(1)/CMR01_interp.nii.gz"
@@ -53,10 +53,10 @@ define DEMO_CMR
 endef
 
 demo-calid: setup ## the same for cardiac MR: densify a simulated short-axis cine, phase by phase (outputs/demo/calid)
-	$(call DEMO_CMR,calid,--phantom\#num_phases 2 --phantom\#pitch_mm 2.0,--epoch_length 20 --autoencoder_epochs 2 --denoiser_epochs 2 --denoiser_batch_size 4 --autoencoder_lr 1e-4 --denoiser_lr 1e-4)
+	$(call DEMO_CMR,calid,--phantom\#num_phases 2 --phantom\#pitch_mm 2.0,--epoch_length 20 --autoencoder_epochs 2 --denoiser_epochs 2 --denoiser_batch_size 4 --autoencoder_lr 1e-4 --denoiser_lr 1e-4,4)
 
 demo-calid-cine: setup ## and with all phases at once (outputs/demo/calid_cine)
-	$(call DEMO_CMR,calid_cine,--phantom\#num_phases 16,--epoch_length 10 --autoencoder_epochs 2 --denoiser_epochs 2 --denoiser_batch_size 1 --autoencoder_lr 1e-4 --denoiser_lr 1e-4)
+	$(call DEMO_CMR,calid_cine,--phantom\#num_phases 8,--epoch_length 10 --autoencoder_epochs 2 --denoiser_epochs 2 --denoiser_batch_size 1 --autoencoder_lr 1e-4 --denoiser_lr 1e-4,2)
 
 test: setup ## the whole test suite
 	$(RUN) -m pytest

@@ -25,7 +25,7 @@ from custom.phantoms.dataset import patient_seed
 from custom.phantoms.oct import OctPhantomConfig, write_phantom_dataset
 
 PHANTOM_SLICE_AXIS = 2
-PHANTOM_SCAN = {"num_phases": 10, "pitch_mm": 8.0, "breath_hold_mm": 1.0}
+PHANTOM_SCAN = {"num_phases": 4, "pitch_mm": 8.0, "breath_hold_mm": 1.0}
 """How a scanner acquires the phantom: slices side by side, each in a breath-hold of its own."""
 
 
