@@ -90,6 +90,8 @@ class CaLID(MidpointInterpolator):
     def validate(self) -> None:
         """See `Interpolator.validate`."""
         super().validate()
+        if not self.noise_scale >= 0:
+            raise ValueError(f"noise_scale must be 0 or more, got {self.noise_scale!r}")
         check_steps(self.num_inference_steps, len(self.denoiser.alphas_cumprod))
         if self.inversion_condition not in ("pair", "self"):
             raise ValueError(f"inversion_condition is 'pair' or 'self', got {self.inversion_condition!r}")

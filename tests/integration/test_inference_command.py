@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import nibabel as nib
 import numpy as np
@@ -109,11 +110,13 @@ def test_bad_files_cost_one_line_each_and_the_good_one_is_done(sixfold, scans, t
     assert sidecar["bundle"] == "cardiointerp" and sidecar["options"]["num_inference_steps"] == 1
 
 
-def test_running_again_keeps_what_is_done(sixfold, interpolate, scans):
+def test_running_again_keeps_what_is_done(bundle, sixfold, scans, trained, caplog):
     _, outputs = sixfold
     times = {path.name: path.stat().st_mtime_ns for path in outputs.iterdir()}
-    done = interpolate(outputs, dataset_dir=scans / "good.nii.gz", output_dir=outputs)
-    assert done.returncode == 0 and "already done with these options, kept" in done.stdout, done.stdout
+    given = {"checkpoint": str(trained / "models" / "model.pt"), "dataset_dir": str(scans / "good.nii.gz")}
+    with caplog.at_level(logging.INFO):
+        bundle.run_here("inference.json", **bundle.network, **given, output_dir=str(outputs))
+    assert "already done with these options, kept" in caplog.text
     assert {path.name: path.stat().st_mtime_ns for path in outputs.iterdir()} == times
 
 

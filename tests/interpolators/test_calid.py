@@ -166,6 +166,8 @@ def test_less_noise_at_the_start_brings_samples_together():
         samples = torch.cat([network.interpolate(pair, half, [seed]) for seed in range(4)])
         spread.append(samples.std(0).mean().item())
     assert spread[0] == 0 < spread[1] < spread[2]
+    with pytest.raises(ValueError, match="noise_scale must be 0 or more, got -1"):
+        calid(noise_scale=-1).validate()
 
 
 def test_variants_share_weights_and_know_their_options():
