@@ -249,8 +249,9 @@ def dense_windows(
     Returns:
         The factors that every stack is dense enough for; none for stacks as scanners acquire them.
     """
-    infos = StackSet(data, 0, float(options.get("cache_gib", 4.0))).infos
-    coarsest = max(info.spacing_mm for info in infos)
+    # Held until the data sets are built: they then share its check of the files.
+    stacks = StackSet(data, 0, float(options.get("cache_gib", 4.0)))
+    coarsest = max(info.spacing_mm for info in stacks.infos)
     possible = [factor for factor in factors if coarsest <= known_mm / factor * (1 + SPACING_TOLERANCE)]
     return {f: GridTripletDataset(data, gap=f, half_gap_mm=known_mm / 2, **options) for f in possible}
 

@@ -133,7 +133,7 @@ class GapInferer(Inferer):
         self.validate()
         axis = slice_axis(inputs, self.axis)
         factor = self.factor if self.target_spacing is None else self.factor_for(slice_spacing(inputs, axis))
-        takes_phases = getattr(network, "takes_phases", False)
+        takes_phases = network.takes_phases
         volumes = convert_to_tensor(inputs, track_meta=False)
         slices = slices_first(volumes, axis, takes_phases)
         shape = list(volumes.shape)

@@ -82,7 +82,7 @@ def interpolate_stack(
     deviation = output.with_name(f"{stem(path)}_std.nii.gz")
     refuse_synthetic(path)
     info = inspect_stack(path, axis)
-    if getattr(network, "takes_phases", False) and info.num_phases < 2:
+    if network.takes_phases and info.num_phases < 2:
         fault = "holds one phase, and this bundle takes whole cines (X, Y, Z, T)"
         raise InputError(path, fault, "give the 4D cine, or use the 2D bundle")
     network.wrap_rows = False
@@ -116,7 +116,7 @@ def _interpolated(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """All slices `(M, T, H, W)` in stored units, and for several samples their deviation in the image's units."""
     acquired = read_slices(info)
-    takes_phases = getattr(network, "takes_phases", False)
+    takes_phases = network.takes_phases
     shape = dense_count(info.num_slices, factor), *acquired.shape[1:]
     dense = np.empty(shape, info.dtype)
     std = np.zeros(shape, np.float32) if inferer.num_samples > 1 else None

@@ -25,6 +25,7 @@ from custom.diffusion.schedules import inversion_pairs, timestep_pairs
 from custom.inferers.tiling import FrameTiler
 from custom.interpolators.base import check_steps
 from custom.interpolators.bisection import MidpointInterpolator
+from custom.interpolators.padding import pad_slices
 from custom.networks.neighbour_denoiser import NeighbourDenoiser, Pair
 from custom.networks.slice_autoencoder import SliceAutoencoder
 
@@ -125,7 +126,7 @@ class CaLID(MidpointInterpolator):
     @torch.no_grad()
     def midpoint(self, before: torch.Tensor, after: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
         """See `MidpointInterpolator.midpoint`."""
-        slices, window = self._pad(torch.cat([before, after], dim=1))
+        slices, window = pad_slices(torch.cat([before, after], dim=1), self.divisor)
         latents = self._on_tiles(lambda x: self.encode_latents(x.unsqueeze(2)).flatten(1, 2), slices, slices=1)
         latents = latents.unflatten(1, (2, -1))
         pair = self._pair(slices, latents)
@@ -146,7 +147,7 @@ class CaLID(MidpointInterpolator):
     @torch.no_grad()
     def reconstruct(self, slices: torch.Tensor) -> torch.Tensor:
         """Slices `(B, L, 1, *space)` in [0, 1] through the autoencoder alone: the upper bound of CaLID with it."""
-        padded, window = self._pad(slices)
+        padded, window = pad_slices(slices, self.divisor)
         return self.decode_latents(self.encode_latents(padded))[(..., *window)]
 
     def _refined_start(
@@ -206,20 +207,6 @@ class CaLID(MidpointInterpolator):
 
         pairs = ((m.flatten(1, -3), scale) for m, scale in zip(maps, scales, strict=True))
         return self.tiler(on_folded, *pairs, out_scale=cell if to_slices else 1).unflatten(1, unfolded)
-
-    def _pad(self, slices: torch.Tensor) -> tuple[torch.Tensor, tuple[slice, ...]]:
-        """Grow slices `(..., *space)` to whole cells; returns them and where the original lies in their space."""
-        window = []
-        for axis, unit in zip(range(-len(self.divisor), 0), self.divisor, strict=True):
-            extent = slices.shape[axis]
-            spare = -extent % unit
-            first = spare // 2
-            place = torch.arange(-first, extent + spare - first, device=slices.device)
-            # Phases go round; the edge of a slice is continued outwards.
-            place = place % extent if axis == -3 else place.clamp(0, extent - 1)
-            slices = slices.index_select(axis, place) if spare else slices
-            window.append(slice(first, first + extent))
-        return slices, tuple(window)
 
 
 def variant(network: CaLID, **options: object) -> CaLID:

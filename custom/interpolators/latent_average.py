@@ -21,6 +21,7 @@ from torch import nn
 
 from custom.diffusion.interpolation import lerp
 from custom.interpolators.base import Interpolator, central_pair
+from custom.interpolators.padding import pad_slices
 
 
 class LatentCodec(Protocol):
@@ -58,21 +59,7 @@ class LatentAverage(Interpolator):
         self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
     ) -> torch.Tensor:
         """See `Interpolator.interpolate`."""
-        slices, window = self._pad(torch.stack(central_pair(neighbours), dim=1))
+        slices, window = pad_slices(torch.stack(central_pair(neighbours), dim=1), self.network.divisor)
         latents = self.network.encode_latents(slices)
         t = positions.to(latents).reshape(1, -1, *[1] * (latents.ndim - 2))
         return self.network.decode_latents(lerp(latents[:, :1], latents[:, 1:], t))[(..., *window)].to(neighbours)
-
-    def _pad(self, slices: torch.Tensor) -> tuple[torch.Tensor, tuple[slice, ...]]:
-        """Grow slices `(..., *space)` to what the codec takes; returns them and where the original lies in them."""
-        window = []
-        for axis, unit in zip(range(-len(self.network.divisor), 0), self.network.divisor, strict=True):
-            extent = slices.shape[axis]
-            spare = -extent % unit
-            first = spare // 2
-            place = torch.arange(-first, extent + spare - first, device=slices.device)
-            # The heart cycle goes round; the edge of a slice is continued outwards.
-            place = place % extent if axis == -3 else place.clamp(0, extent - 1)
-            slices = slices.index_select(axis, place) if spare else slices
-            window.append(slice(first, first + extent))
-        return slices, tuple(window)

@@ -26,6 +26,7 @@ from custom.data.stacks import stack_intensity_range
 from custom.inferers.tiling import FrameTiler
 from custom.interpolators.calid import CaLID, variant
 from custom.interpolators.classical import LinearFrames
+from custom.interpolators.padding import pad_slices
 from custom.metrics.fidelity import psnr, ssim
 from custom.networks.neighbour_denoiser import Pair
 from custom.phantoms.cmr import CmrPhantomConfig, simulate_heart
@@ -166,7 +167,7 @@ def test_tiles_leave_no_seam(case, one_step):
         variant(one_step, tiler=FrameTiler(size, one_step.tiler.overlap, 4, cell))
         for size in (case.tile_size, (256, 256))
     )
-    padded, (*_, rows, columns) = tiled._pad(slices[None, :, 0])
+    padded, (*_, rows, columns) = pad_slices(slices[None, :, 0], tiled.divisor)
     tiles = tiled.tiler.tiles([extent // cell for extent in padded.shape[-2:]])
     departure = midpoints(tiled, slices[:1], slices[1:]) - midpoints(whole, slices[:1], slices[1:])
     relative = []

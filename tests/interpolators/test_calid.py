@@ -18,6 +18,7 @@ import torch
 from custom.diffusion.schedules import alphas_cumprod, betas
 from custom.inferers.gaps import GapInferer
 from custom.interpolators.calid import CaLID, at_steps, variant
+from custom.interpolators.padding import pad_slices
 from custom.networks.neighbour_denoiser import NeighbourDenoiser
 from custom.networks.slice_autoencoder import SliceAutoencoder
 
@@ -144,7 +145,7 @@ def test_phases_are_continued_around_the_cycle():
     """A cine that starts at another phase comes out the same but for that, up to what the padding's ends see."""
     network = calid(cine=True, trained=False, num_inference_steps=1)
     pair = neighbours(8, 32, 32)
-    slices, window = network._pad(pair[:, :, 0, :5])
+    slices, window = pad_slices(pair[:, :, 0, :5], network.divisor)
     assert slices.shape[2] == 8 and window[0] == slice(1, 6)
     torch.testing.assert_close(slices[:, :, 0], pair[:, :, 0, 4])
     torch.testing.assert_close(slices[:, :, 6], pair[:, :, 0, 0])
