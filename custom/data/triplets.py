@@ -24,6 +24,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from custom.data.nifti import stem
+from custom.data.outer import with_outer
 from custom.data.stack_set import StackSet, as_item, cyclic_phases
 from custom.geometry import SPACING_TOLERANCE
 
@@ -49,6 +50,7 @@ class RandomTripletDataset(Dataset):
         seed: of all draws.
         flips: mirror either in-plane axis and transpose them, each with probability 1/2, all slices alike (B19).
         swap: exchange the two neighbours with probability 1/2 (B19).
+        outer: also give the known slices beyond the two neighbours, for methods that read four.
         cache_gib: see `custom.data.frame_cache.ScanCache`.
 
     Raises:
@@ -66,10 +68,12 @@ class RandomTripletDataset(Dataset):
         seed: int = 0,
         flips: bool = True,
         swap: bool = True,
+        outer: bool = False,
         cache_gib: float = 4.0,
     ) -> None:
         self.stacks = StackSet(data, phases, cache_gib)
         self.num_draws, self.phases, self.seed, self.flips, self.swap = num_draws, phases, seed, flips, swap
+        self.outer = outer
         self.crop_size, self.zoom = tuple(crop_size), tuple(zoom)
         self._strides = [self._fitting_strides(stack, half_gaps_mm) for stack in range(len(data))]
         patients = list(dict.fromkeys(self.stacks.patients))
@@ -90,8 +94,8 @@ class RandomTripletDataset(Dataset):
         """Triplet `index`.
 
         Returns:
-            "image" `(3, 1, [n,] h, w)` in [0, 1], "stride", "half_gap_mm", "first" (index of a slice), "patient" and
-            "scan".
+            "image" `(3, 1, [n,] h, w)` in [0, 1], "stride", "half_gap_mm", "first" (index of a slice), "patient",
+            "scan" and, if asked for, "outer" as `GridTripletDataset` gives it.
         """
         rng = np.random.default_rng([self.seed, index])
         of_patient = self._stacks_of[rng.integers(len(self._stacks_of))]
@@ -111,15 +115,18 @@ class RandomTripletDataset(Dataset):
             rows = rows[::-1]
         if self.flips and mirror_columns:
             columns = columns[::-1]
-        slices = range(first, first + 2 * stride + 1, stride)
+        slices = with_outer(first, 2, stride, usable)
+        slices = slices if self.outer else slices[1:-1]
         picked = cyclic_phases(info.num_phases, self.phases, start) if self.phases else [start]
         image = self.stacks.cut(stack, slices, picked, rows, columns)
         if transpose:
             image = image.swapaxes(2, 3)
         if self.swap and exchange:
             image = image[::-1]
+        outer = {"outer": as_item(image[[0, -1]], self.phases)} if self.outer else {}
         return {
-            "image": as_item(image, self.phases),
+            "image": as_item(image[1:-1] if self.outer else image, self.phases),
+            **outer,
             "stride": stride,
             "half_gap_mm": stride * info.spacing_mm,
             "first": first,
@@ -213,13 +220,10 @@ class GridTripletDataset(Dataset):
         """
         stack, first, phase = self.windows[index]
         info, usable, stride = self.stacks.infos[stack], self.stacks.ranges[stack], self.strides[stack]
-        span = self.gap * stride
-        before = first - span if first - span >= usable.start else first
-        after = first + 2 * span if first + 2 * span < usable.stop else first + span
         phases = cyclic_phases(info.num_phases, self.phases, phase) if self.phases else [phase]
         size = self.crop_size or info.plane
         rows, columns = (np.arange(c, c + n, dtype=float) for c, n in zip(self.corners[stack], size, strict=True))
-        slices = [before, *range(first, first + span + 1, stride), after]
+        slices = with_outer(first, self.gap, stride, usable)
         image = self.stacks.cut(stack, slices, phases, rows, columns)
         return {
             "image": as_item(image[1:-1], self.phases),

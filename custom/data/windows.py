@@ -23,6 +23,7 @@ import torch
 from torch.utils.data import Dataset, DistributedSampler
 
 from custom.data.frame_cache import shared_frame_cache
+from custom.data.outer import with_outer
 from custom.data.pullbacks import stem
 from custom.errors import InputError
 
@@ -165,6 +166,7 @@ class GridWindowDataset(Dataset):
         stride: frames per step.
         crop_size: (height, width) of the crop in pixels; None for whole frames.
         max_windows_per_pullback: at most this many gaps, evenly spread over the pullback; None for all.
+        outer: also give the known frames beyond the two, for methods that read four.
         seed: of the grids' offsets.
         cache_gib: see `custom.data.frame_cache.FrameCache`.
 
@@ -179,11 +181,12 @@ class GridWindowDataset(Dataset):
         stride: int = 1,
         crop_size: Sequence[int] | None = (256, 256),
         max_windows_per_pullback: int | None = None,
+        outer: bool = False,
         seed: int = 0,
         cache_gib: float = 4.0,
     ) -> None:
         self.pullbacks = _Pullbacks(data, crop_size, cache_gib)
-        self.gap, self.stride = gap, stride
+        self.gap, self.stride, self.outer = gap, stride, outer
         self.pullbacks.require_frames(gap * stride + 1, f"a gap of {gap} at stride {stride}")
         self.windows: list[tuple[int, int, tuple[int, int]]] = []  # (pullback, first frame, crop corner)
         for pullback, (path, usable) in enumerate(zip(self.pullbacks.paths, self.pullbacks.ranges, strict=True)):
@@ -197,11 +200,19 @@ class GridWindowDataset(Dataset):
         return len(self.windows)
 
     def __getitem__(self, index: int) -> dict:
-        """Window `index`: "image" `(gap + 1, 1, h, w)` in [0, 1], "patient", "scan", "first", "crop"."""
+        """Window `index`.
+
+        Returns:
+            "image" `(gap + 1, 1, h, w)` in [0, 1], "patient", "scan", "first", "crop" and, if asked for, "outer"
+            `(2, 1, h, w)`, the known frames before and after, one gap away, replicated at the ends of the pullback.
+        """
         pullback, first, corner = self.windows[index]
-        stop = first + self.gap * self.stride + 1
+        indices = with_outer(first, self.gap, self.stride, self.pullbacks.ranges[pullback])
+        indices = indices if self.outer else indices[1:-1]
+        frames = torch.from_numpy(self.pullbacks.cut(pullback, indices, corner))
         return {
-            "image": torch.from_numpy(self.pullbacks.cut(pullback, range(first, stop, self.stride), corner)),
+            "image": frames[1:-1] if self.outer else frames,
+            **({"outer": frames[[0, -1]]} if self.outer else {}),
             "patient": self.pullbacks.patients[pullback],
             "scan": stem(self.pullbacks.paths[pullback]),
             "first": first,

@@ -15,13 +15,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from tqdm import tqdm
 
 from custom.diffusion.interpolation import lerp
-from custom.interpolators.base import Interpolator, central_pair
+from custom.interpolators.base import Interpolator
 
 #: Bisections of a gap at most: 64 steps, finer than any acquired pixel of a cardiac stack.
 MAX_DEPTH = 6
@@ -32,6 +32,9 @@ class MidpointInterpolator(Interpolator):
     """Asks `midpoint` for the middle of ever smaller gaps; a subclass says what a midpoint is.
 
     Everything that one level of the recursion needs, of all batch items, goes through the network in one batch.
+
+    A method that reads four neighbours gets the outer two where they are known at the same distance, as beside a whole
+    gap; within it the nearest known slice is replicated, as at the ends of a scan.
 
     Positions k / 2^n are reached exactly. For others, a gap is bisected to 2^n >= m + 1 steps for its m positions, and
     what stands there is taken over: the nearest slice, or the linear mixture of the two around the position.
@@ -49,8 +52,11 @@ class MidpointInterpolator(Interpolator):
         if self.resampling not in ("linear", "nearest"):
             raise ValueError(f"resampling is 'linear' or 'nearest', got {self.resampling!r}")
 
-    def midpoint(self, before: torch.Tensor, after: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-        """The slices halfway between `before` and `after`, all `(B, C, *space)` in [0, 1]; a seed per item."""
+    def midpoint(self, neighbours: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
+        """The slices `(B, C, *space)` halfway between the central two of `(B, num_neighbours, C, *space)`, in [0, 1].
+
+        There is a seed per item.
+        """
         raise TypeError(f"{type(self).__name__} does not say what a midpoint is: override midpoint().")
 
     def interpolate(
@@ -67,21 +73,31 @@ class MidpointInterpolator(Interpolator):
         self.validate()
         seeds = [0] * len(neighbours) if seeds is None else list(seeds)
         steps, sources = _sources(positions.tolist(), self.resampling)
-        before, after = central_pair(neighbours)
-        known = {0: before, steps: after}
+        half = neighbours.shape[1] // 2
+        known = {steps * (place - half + 1): frame for place, frame in enumerate(neighbours.unbind(1))}
         for reach, indices in _levels(steps, {index for pair, _ in sources for index in pair}):
-            left = torch.cat([known[index - reach] for index in indices])
-            right = torch.cat([known[index + reach] for index in indices])
-            middle = self._in_batches(left, right, seeds * len(indices))
+            around = [_around(known, index, reach, half) for index in indices]
+            middle = self._in_batches(torch.cat(around), seeds * len(indices))
             known.update(zip(indices, middle.chunk(len(indices)), strict=True))
         slices = [known[i] if i == j else lerp(known[i], known[j], share) for (i, j), share in sources]
         return torch.stack(slices, dim=1)
 
-    def _in_batches(self, before: torch.Tensor, after: torch.Tensor, seeds: list[int]) -> torch.Tensor:
+    def _in_batches(self, neighbours: torch.Tensor, seeds: list[int]) -> torch.Tensor:
         # One level of a cine can take minutes: a bar of its own, where it takes more than seconds.
-        starts = tqdm(range(0, len(before), self.batch_size), "midpoints", unit="batch", leave=False, delay=5)
+        starts = tqdm(range(0, len(neighbours), self.batch_size), "midpoints", unit="batch", leave=False, delay=5)
         pieces = (slice(start, start + self.batch_size) for start in starts)
-        return torch.cat([self.midpoint(before[piece], after[piece], seeds[piece]) for piece in pieces])
+        return torch.cat([self.midpoint(neighbours[piece], seeds[piece]) for piece in pieces])
+
+
+def _around(known: Mapping[int, torch.Tensor], index: int, reach: int, half: int) -> torch.Tensor:
+    """What a midpoint is asked with, `(B, 2 half, C, *space)`: slices at odd multiples of `reach` from `index`."""
+    sides = []
+    for side in (-reach, reach):
+        frames = [known[index + side]]
+        for step in range(1, half):
+            frames.append(known.get(index + (2 * step + 1) * side, frames[-1]))
+        sides.append(frames)
+    return torch.stack([*reversed(sides[0]), *sides[1]], dim=1)
 
 
 def _sources(positions: Sequence[float], resampling: str) -> tuple[int, list[tuple[tuple[int, int], float]]]:

@@ -121,12 +121,12 @@ class CaLID(MidpointInterpolator):
     @torch.no_grad()
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """The slice between two: `(B, 2, *space)` to `(B, 1, *space)`, in [0, 1]; for validation and the Zoo."""
-        return self.midpoint(image[:, :1], image[:, 1:], [0] * len(image))
+        return self.midpoint(image.unsqueeze(2), [0] * len(image))
 
     @torch.no_grad()
-    def midpoint(self, before: torch.Tensor, after: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
+    def midpoint(self, neighbours: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
         """See `MidpointInterpolator.midpoint`."""
-        slices, window = pad_slices(torch.cat([before, after], dim=1), self.divisor)
+        slices, window = pad_slices(neighbours.squeeze(2), self.divisor)
         latents = self._on_tiles(lambda x: self.encode_latents(x.unsqueeze(2)).flatten(1, 2), slices, slices=1)
         latents = latents.unflatten(1, (2, -1))
         pair = self._pair(slices, latents)

@@ -19,6 +19,7 @@ hinge never takes effect and both losses saturate; the hinge of the papers works
 from __future__ import annotations
 
 import torch
+from monai.losses import SSIMLoss
 from torch import nn
 
 
@@ -99,3 +100,28 @@ class WeightedNoiseLoss(nn.Module):
         difference = prediction.float() - target
         error = difference.square() if self.kind == "l2" else difference.abs()
         return (weight * error).sum() / ((weight > 0).sum() * channels)
+
+
+class FidelityLoss(nn.Module):
+    """Weighted sum of the mean absolute error, the mean squared error and 1 - SSIM of slices in [0, 1].
+
+    Args:
+        l1: weight of the absolute error.
+        l2: weight of the squared error.
+        ssim: weight of 1 - SSIM (MONAI's `SSIMLoss`, 11 x 11 Gaussian, data range 1).
+    """
+
+    def __init__(self, l1: float = 1.0, l2: float = 0.0, ssim: float = 0.0) -> None:
+        super().__init__()
+        self.l1, self.l2, self.ssim = l1, l2, ssim
+        self.dissimilarity = SSIMLoss(spatial_dims=2, data_range=1.0)
+
+    def forward(self, prediction: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Scalar, computed in float32, of slices `(B, m, H, W)`."""
+        prediction, label = prediction.float(), label.float()
+        difference = prediction - label
+        loss = self.l1 * difference.abs().mean() + self.l2 * difference.square().mean()
+        if self.ssim:
+            folded = (slices.flatten(0, 1).unsqueeze(1) for slices in (prediction, label))
+            loss = loss + self.ssim * self.dissimilarity(*folded)
+        return loss

@@ -103,7 +103,7 @@ def fidelity(predicted: torch.Tensor, truth: torch.Tensor) -> tuple[float, float
 
 
 def midpoints(network: CaLID, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    return network.midpoint(before, after, [0] * len(before))
+    return network.midpoint(torch.stack([before, after], 1), [0] * len(before))
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,10 @@ def test_shuffled_neighbours_cost_decibels(one_step, predicted, triplets, monkey
 def test_refinement_starts_from_the_neighbours_and_not_from_noise(network, triplets):
     before, truth, after = (slices[3:4] for slices in triplets)
     plain, refined = (
-        [variant(network, num_inference_steps=2, refine=refine).midpoint(before, after, [seed]) for seed in (0, 1)]
+        [
+            variant(network, num_inference_steps=2, refine=refine).midpoint(torch.stack([before, after], 1), [seed])
+            for seed in (0, 1)
+        ]
         for refine in (False, True)
     )
     assert not torch.equal(*plain) and torch.equal(*refined)

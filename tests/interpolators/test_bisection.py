@@ -28,11 +28,11 @@ class Average(MidpointInterpolator):
         for name, value in options.items():
             setattr(self, name, value)
 
-    def midpoint(self, before, after, seeds):
-        assert len(before) == len(after) == len(seeds)
-        self.asked.append(len(before))
+    def midpoint(self, neighbours, seeds):
+        assert len(neighbours) == len(seeds) and neighbours.shape[1] == self.num_neighbours
+        self.asked.append(len(neighbours))
         self.seeds.append(list(seeds))
-        return (before + after) / 2
+        return (neighbours[:, 0] + neighbours[:, -1]) / 2
 
 
 def ramp(*space, batch=2):
@@ -81,6 +81,21 @@ def test_thirds_are_mixed_from_quarters_or_taken_from_the_nearest():
     torch.testing.assert_close(mixed, third.double(), rtol=1e-6, atol=1e-6)
     nearest = Average(resampling="nearest").interpolate(ramp(1, 1, batch=1), third).flatten()
     assert nearest.tolist() == [0.25, 0.75]
+
+
+def test_outer_neighbours_are_given_where_known_and_replicated_within_the_gap():
+    class Outer(Average):
+        num_neighbours = 4
+
+        def midpoint(self, neighbours, seeds):
+            self.seen = getattr(self, "seen", []) + [values.flatten().tolist() for values in neighbours]
+            return (neighbours[:, 1] + neighbours[:, 2]) / 2
+
+    network, known = Outer(), torch.tensor([-8.0, 0.0, 8.0, 16.0]).view(1, 4, 1, 1, 1)
+    dense = network.interpolate(known, torch.tensor([0.25, 0.5, 0.75]))
+    assert dense.flatten().tolist() == [2, 4, 6]
+    # The middle slice is known when the quarters are asked for; the quarters beyond the gap are not.
+    assert network.seen == [[-8, 0, 8, 16], [0, 0, 4, 8], [0, 4, 8, 8]]
 
 
 def test_bad_options_are_named():

@@ -67,7 +67,7 @@ def test_an_untrained_network_in_one_step_is_the_average_of_latents():
     network = calid(trained=False, num_inference_steps=1)
     pair = neighbours(32, 32)
     latents = network.encode_latents(pair).mean(1, keepdim=True)
-    result = network.midpoint(pair[:, 0], pair[:, 1], [0])
+    result = network.midpoint(pair, [0])
     torch.testing.assert_close(result, network.decode_latents(latents)[:, 0], atol=2e-3, rtol=0)
 
 
@@ -78,7 +78,7 @@ def test_sampling_an_untrained_network_walks_the_gaussian_prior():
     network.decode_latents = lambda latents: latents.repeat_interleave(4, -1).repeat_interleave(4, -2)
     pair = neighbours(16, 16).double()
     count = 200
-    samples = network.midpoint(pair[:, 0].expand(count, -1, -1, -1), pair[:, 1].expand(count, -1, -1, -1), range(count))
+    samples = network.midpoint(pair.expand(count, -1, -1, -1, -1), range(count))
     guess, variance = network.denoiser.expect(network.encode_latents(pair))
     gain, shift = torch.ones_like(variance), torch.zeros_like(variance)  # z = gain * noise + shift * guess
     grid = [ALPHAS[t - 1].item() for t in range(1000, 0, -125)]  # trailing
@@ -98,7 +98,7 @@ def test_refined_between_equal_slices_it_returns_the_slice():
     """Inversion and sampling undo each other, and the slerp of equal noise is that noise."""
     network = calid(refine=True, num_inference_steps=100)
     slices = neighbours(32, 32)[:, :1].expand(-1, 2, -1, -1, -1)
-    result = network.midpoint(slices[:, 0], slices[:, 1], [0])
+    result = network.midpoint(slices, [0])
     torch.testing.assert_close(result, network.reconstruct(slices)[:, 0], atol=0.02, rtol=0)
 
 
@@ -129,7 +129,7 @@ def test_tiles_agree_with_the_whole_where_the_tiles_see_enough(monkeypatch):
             if type(module).__name__ == "SpatialAttentionBlock":
                 monkeypatch.setattr(module, "forward", lambda x: x)
     pair = neighbours(128, 128)
-    a, b = (network.midpoint(pair[:, 0], pair[:, 1], [3]) for network in (whole, tiled))
+    a, b = (network.midpoint(pair, [3]) for network in (whole, tiled))
     assert (a - b).abs().mean() < 0.01
 
 

@@ -1,0 +1,96 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Single slices with their segmentation, drawn at random from stacks and cines: what a 2D segmenter learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from monai.transforms import Compose, EnsureTyped
+from torch.utils.data import Dataset
+
+from custom.data.labels import NUM_CLASSES, LabelSet, candidate_classes
+from custom.data.stack_set import StackSet
+from custom.data.stacks import to_unit
+from custom.errors import InputError
+
+
+class LabelledSliceDataset(Dataset):
+    """Random slices: patient, stack, phase and slice are drawn for every index, each patient equally often.
+
+    What index `i` gives depends on `(seed, i)` alone, the random transforms included. Any index from 0 up is valid;
+    `len` only says how many make an epoch (`custom.data.windows.EpochWindowSampler`).
+
+    Args:
+        data: dictionaries with "image" and "label" (paths), "patient" and optionally "label_classes" (see
+            `custom.data.labels`), "slices" [start, stop) and "axis". Entries without "label" are left out.
+        num_draws: slices in an epoch.
+        transforms: MONAI dictionary transforms of "image" `(1, H, W)` float32 in [0, 1] and "label" `(1, H, W)` uint8;
+            they must bring all slices to one size.
+        seed: of all draws.
+        num_classes: background included.
+        cache_gib: see `custom.data.frame_cache.ScanCache`.
+
+    Raises:
+        InputError: a stack is unusable, or no entry has a mask.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict],
+        num_draws: int,
+        transforms: Sequence[Callable] = (),
+        seed: int = 0,
+        num_classes: int = NUM_CLASSES,
+        cache_gib: float = 4.0,
+    ) -> None:
+        labelled = [entry for entry in data if "label" in entry]
+        if not labelled:
+            where = data[0]["image"] if data else "datalist"
+            raise InputError(where, "has no mask, nor has any other entry", 'name masks in the datalist as "label"')
+        self.stacks = StackSet(labelled, 0, cache_gib)
+        self.labels = LabelSet(labelled, self.stacks.infos, num_classes)
+        self.num_draws, self.seed, self.num_classes = num_draws, seed, num_classes
+        self.transform = Compose([*transforms, EnsureTyped(("image", "label"), track_meta=False)])
+        patients = list(dict.fromkeys(self.stacks.patients))
+        self._stacks_of = [[k for k, p in enumerate(self.stacks.patients) if p == patient] for patient in patients]
+
+    def __len__(self) -> int:
+        return self.num_draws
+
+    def __getitem__(self, index: int) -> dict:
+        """Slice `index`.
+
+        Returns:
+            "image" `(1, h, w)` in [0, 1]; "label" `(num_classes, h, w)` uint8, 1 for each class that a pixel may be
+            (`custom.data.labels.candidate_classes`); "patient" and "scan".
+        """
+        rng = np.random.default_rng([self.seed, index])
+        of_patient = self._stacks_of[rng.integers(len(self._stacks_of))]
+        stack = of_patient[rng.integers(len(of_patient))]
+        info, usable = self.stacks.infos[stack], self.stacks.ranges[stack]
+        place = usable[rng.integers(len(usable))], int(rng.integers(info.num_phases))
+        image = to_unit(info, self.stacks.cache.whole(self.stacks.keys[stack])[place])
+        label = self.labels.whole(stack)[place]
+        self.transform.set_random_state(seed=int(rng.integers(2**32)))
+        item = self.transform({"image": torch.from_numpy(image)[None], "label": torch.from_numpy(label)[None]})
+        labels = item["label"][0].round().numpy().astype(np.uint8)
+        candidates = candidate_classes(labels, self.labels.known[stack], self.num_classes)
+        return {
+            "image": item["image"].float().clamp(0, 1),
+            "label": torch.from_numpy(candidates),
+            "patient": self.stacks.patients[stack],
+            "scan": self.stacks.name(stack, place[1]),
+        }

@@ -1,0 +1,144 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""DiffAE (Preechakul et al., CVPR 2022) as an interpolator: two slices' codes and noises, mixed and rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from custom.diffusion.ddim import ddim_invert, ddim_sample, predict_clean, to_epsilon
+from custom.diffusion.interpolation import lerp, slerp
+from custom.diffusion.schedules import alpha_bar_at, inversion_pairs, timestep_pairs
+from custom.interpolators.base import Interpolator, central_pair, check_steps
+from custom.interpolators.padding import pad_slices
+from custom.networks.semantic_encoder import SemanticDenoiser
+
+#: The size of slice that `batch_size` counts.
+_USUAL_PIXELS = 128 * 128
+
+
+class DiffAE(Interpolator):
+    """Any position of a gap, without bisection; its state dict is the bundle's `models/model.pt`.
+
+    Each known slice becomes a semantic code z_sem and, by DDIM inversion given that code, a noise x_T. At a position
+    between two slices their z_sem are mixed linearly, their x_T spherically (one angle per slice), and the mixture is
+    rendered by DDIM. Nothing is random. A slice beside two gaps, and for all positions of a gap, is inverted once.
+
+    Slices of any size are padded to whole cells and run whole, never in tiles: z_sem is one code of the whole slice.
+
+    Args:
+        denoiser: encoder and denoiser; they see slices in [-1, 1].
+        alphas_cumprod: the noise schedule, `(T,)`.
+        num_inference_steps: DDIM steps of the rendering.
+        inversion_steps: DDIM steps of each inversion; None for as many, on the same grid.
+        clip_clean: keep the estimate of the clean slice in [-1, 1] at every step, of both walks, as DiffAE does.
+        batch_size: slices of 128x128 that go through the network at once; fewer of larger slices.
+    """
+
+    def __init__(
+        self,
+        denoiser: SemanticDenoiser,
+        alphas_cumprod: torch.Tensor,
+        num_inference_steps: int = 20,
+        inversion_steps: int | None = None,
+        clip_clean: bool = True,
+        batch_size: int = 16,
+    ) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+        self.num_inference_steps, self.inversion_steps = num_inference_steps, inversion_steps
+        self.clip_clean, self.batch_size = clip_clean, batch_size
+        self.register_buffer("alphas_cumprod", alphas_cumprod.double(), persistent=False)
+
+    def validate(self) -> None:
+        """See `Interpolator.validate`."""
+        check_steps(self.num_inference_steps, len(self.alphas_cumprod))
+        if self.inversion_steps is not None:
+            try:
+                check_steps(self.inversion_steps, len(self.alphas_cumprod))
+            except ValueError as error:
+                raise ValueError(str(error).replace("num_inference_steps", "inversion_steps")) from None
+
+    @property
+    def divisor(self) -> int:
+        """What height and width of a slice must be multiples of."""
+        return self.denoiser.divisor
+
+    @torch.no_grad()
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """The slice halfway between two: `(B, 2, H, W)` to `(B, 1, H, W)`, in [0, 1]; for validation and the Zoo."""
+        return self.interpolate(image.unsqueeze(2), torch.tensor([0.5]))[:, 0]
+
+    @torch.no_grad()
+    def interpolate(
+        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+    ) -> torch.Tensor:
+        """See `Interpolator.interpolate`."""
+        slices, window = pad_slices(torch.stack(central_pair(neighbours), dim=1), (self.divisor, self.divisor))
+        gaps, count = len(slices), len(positions)
+        known, place = slices.flatten(0, 1).unique(dim=0, return_inverse=True)
+        at_once = max(1, self.batch_size * _USUAL_PIXELS // known[0].numel())
+        parts = [(self.invert(chunk, codes := self.encode(chunk)), *codes) for chunk in known.split(at_once)]
+        noise, *codes = (torch.cat(part) for part in zip(*parts, strict=True))
+        before, after = (side.repeat_interleave(count) for side in place.view(gaps, 2).unbind(1))
+        alpha = positions.to(noise).repeat(gaps)
+        rendered = []
+        for chunk in torch.arange(gaps * count, device=noise.device).split(at_once):
+            a, b, at = before[chunk], after[chunk], alpha[chunk]
+            mixed = self.mix([code[a] for code in codes], [code[b] for code in codes], at)
+            rendered.append(self.render(slerp(noise[a], noise[b], at.view(-1, 1, 1, 1)), mixed))
+        return torch.cat(rendered).unflatten(0, (gaps, count))[(..., *window)]
+
+    def conditions(self, slices: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What the denoiser is told of slices `(n, 1, H, W)` in [0, 1] beside z_sem; keywords of its `forward`."""
+        return {}
+
+    def encode(self, slices: torch.Tensor) -> list[torch.Tensor]:
+        """The codes of slices `(n, 1, H, W)` in [0, 1], each `(n, ...)`; z_sem `(n, c)` is the first."""
+        return [self.denoiser.encoder(2 * slices - 1), *self.conditions(slices).values()]
+
+    def mix(
+        self, before: Sequence[torch.Tensor], after: Sequence[torch.Tensor], alpha: torch.Tensor
+    ) -> list[torch.Tensor]:
+        """The codes at fractions `alpha` `(n,)` of the way between two slices' codes."""
+        return [lerp(before[0], after[0], alpha[:, None])]
+
+    def invert(self, slices: torch.Tensor, codes: Sequence[torch.Tensor]) -> torch.Tensor:
+        """x_T `(n, 1, H, W)` of slices `(n, 1, H, W)` in [0, 1], given their own codes."""
+        pairs = inversion_pairs(self.inversion_steps or self.num_inference_steps, len(self.alphas_cumprod))
+        # Each step asks for the timestep that it goes to; the slice that it starts from is at the one before.
+        levels = {t_next: t for t, t_next in pairs}
+        return ddim_invert(self._predictor(codes, levels), 2 * slices - 1, pairs, self.alphas_cumprod)
+
+    def render(self, noise: torch.Tensor, codes: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The slices `(n, 1, H, W)` in [0, 1] of x_T `(n, 1, H, W)` and codes."""
+        pairs = timestep_pairs(self.num_inference_steps, len(self.alphas_cumprod))
+        levels = {t: t for t, _ in pairs}
+        slices = ddim_sample(self._predictor(codes, levels), noise, pairs, self.alphas_cumprod)
+        return ((slices + 1) / 2).clamp(0, 1)
+
+    def _predictor(
+        self, codes: Sequence[torch.Tensor], levels: dict[int, int]
+    ) -> Callable[[torch.Tensor, int], torch.Tensor]:
+        """`(x, t) -> eps` for the sampler; `levels` says at which timestep x is when t is asked for."""
+
+        def predict(x: torch.Tensor, t: int) -> torch.Tensor:
+            eps = self.denoiser.unet(x, torch.full((len(x),), t, device=x.device), *codes)
+            level = alpha_bar_at(self.alphas_cumprod, levels[t])
+            if not self.clip_clean or level == 1:  # a clean slice is its own estimate
+                return eps
+            return to_epsilon(predict_clean(x, eps, level).clamp(-1, 1), x, level, "sample")
+
+        return predict

@@ -1,0 +1,91 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""DMCVR (He et al., MICCAI 2023): DiffAE that also knows, from a segmentation network, what lies where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from custom.diffusion.interpolation import lerp, slerp
+from custom.interpolators.diffae import DiffAE
+from custom.networks.medformer import MedFormer
+from custom.networks.semantic_encoder import SemanticDenoiser
+
+
+class DMCVR(DiffAE):
+    """DiffAE with a second code: the bottleneck map of a frozen segmentation network, the morphology code.
+
+    The map joins the features of one block of the U-Net's encoder, at 1/16 of the slice size. Between two slices z_sem
+    is mixed linearly, x_T and the map spherically. The segmentation network is a part of this module, and so of the
+    bundle's `models/model.pt`; it is never trained here and never leaves evaluation mode.
+
+    Args:
+        denoiser: its U-Net has a `morphology_level` at 1/16 of the size and as many `morphology_channels` as
+            `segmenter` has `code_channels`.
+        segmenter: the segmentation network.
+        alphas_cumprod: see `DiffAE`.
+        morphology_mixing: "slerp", one angle per slice, or "lerp".
+        options: see `DiffAE`.
+
+    Raises:
+        ValueError: the U-Net does not take a map of the segmentation network's.
+    """
+
+    def __init__(
+        self,
+        denoiser: SemanticDenoiser,
+        segmenter: MedFormer,
+        alphas_cumprod: torch.Tensor,
+        morphology_mixing: str = "slerp",
+        **options: object,
+    ) -> None:
+        super().__init__(denoiser, alphas_cumprod, **options)
+        unet = denoiser.unet
+        takes = unet.morphology_stem.in_channels if unet.morphology_stem is not None else 0
+        if (takes, unet.morphology_factor) != (segmenter.code_channels, 16):
+            raise ValueError(
+                f"the morphology code has {segmenter.code_channels} channels at 1/16 of the size, the U-Net takes "
+                f"{takes} at 1/{unet.morphology_factor}."
+            )
+        self.segmenter, self.morphology_mixing = segmenter.requires_grad_(False).eval(), morphology_mixing
+
+    def validate(self) -> None:
+        """See `Interpolator.validate`."""
+        super().validate()
+        if self.morphology_mixing not in ("slerp", "lerp"):
+            raise ValueError(f"morphology_mixing is 'slerp' or 'lerp', got {self.morphology_mixing!r}")
+
+    def train(self, mode: bool = True) -> DMCVR:
+        """As any module's, but for the segmentation network, whose norms stay as they were trained."""
+        super().train(mode)
+        self.segmenter.eval()
+        return self
+
+    @property
+    def divisor(self) -> int:
+        """What height and width of a slice must be multiples of; both networks take powers of two."""
+        return max(super().divisor, 16)
+
+    @torch.no_grad()
+    def conditions(self, slices: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The morphology code `(n, c, H / 16, W / 16)`; see `DiffAE.conditions`."""
+        return {"morphology": self.segmenter.encode_bottleneck(slices)}
+
+    def mix(
+        self, before: Sequence[torch.Tensor], after: Sequence[torch.Tensor], alpha: torch.Tensor
+    ) -> list[torch.Tensor]:
+        """See `DiffAE.mix`."""
+        along = slerp if self.morphology_mixing == "slerp" else lerp
+        return [*super().mix(before, after, alpha), along(before[1], after[1], alpha.view(-1, 1, 1, 1))]

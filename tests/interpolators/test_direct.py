@@ -1,0 +1,106 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from custom.interpolators.direct import DirectInterpolator
+
+
+class Ramp(nn.Module):
+    """A network that knows linear interpolation, and counts its calls and the sizes it saw."""
+
+    divisor = 4
+
+    def __init__(self, num_neighbours=2, num_outputs=1, fixed_size=None):
+        super().__init__()
+        self.num_neighbours, self.num_outputs, self.seen = num_neighbours, num_outputs, []
+        if fixed_size:
+            self.fixed_size = fixed_size
+
+    def forward(self, images):
+        assert images.shape[1] == self.num_neighbours
+        self.seen.append(tuple(images.shape[-2:]))
+        left = self.num_neighbours // 2 - 1
+        shares = torch.arange(1, self.num_outputs + 1).to(images).view(1, -1, 1, 1) / (self.num_outputs + 1)
+        return torch.lerp(images[:, left, None], images[:, left + 1, None], shares)
+
+
+def known(count, *space, batch=2):
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(batch, count, 1, *space, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("factor", [2, 3, 4, 6, 12])
+def test_positions_of_the_network_take_one_call(count, factor):
+    network = Ramp(count, num_outputs=11)
+    neighbours, positions = known(count, 8, 12), torch.arange(1, factor, dtype=torch.float64) / factor
+    dense = DirectInterpolator(network).interpolate(neighbours, positions)
+    before, after = neighbours[:, count // 2 - 1, None], neighbours[:, count // 2, None]
+    torch.testing.assert_close(dense, torch.lerp(before, after, positions.view(1, -1, 1, 1, 1)))
+    assert len(network.seen) == 1
+
+
+def test_other_positions_are_reached_by_bisection():
+    network = Ramp(num_outputs=1)
+    positions = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
+    neighbours = known(2, 8, 8)
+    dense = DirectInterpolator(network).interpolate(neighbours, positions)
+    torch.testing.assert_close(dense, torch.lerp(neighbours[:, :1], neighbours[:, 1:], positions.view(1, -1, 1, 1, 1)))
+    assert len(network.seen) == 2
+
+
+@pytest.mark.parametrize("fixed_size", [None, 16])
+@pytest.mark.parametrize("space", [(5, 7), (16, 16), (37, 22)])
+def test_slices_of_any_size_come_back_in_their_size(space, fixed_size):
+    network = Ramp(fixed_size=fixed_size)
+    method = DirectInterpolator(network, tile_size=(24, 24), tile_overlap=0.25)
+    neighbours = known(2, *space)
+    middle = method.interpolate(neighbours, torch.tensor([0.5]))
+    torch.testing.assert_close(middle[:, 0], neighbours.mean(1))
+    if fixed_size:
+        assert set(network.seen) == {(16, 16)}
+    assert all(height % 4 == 0 and width % 4 == 0 and max(height, width) <= 24 for height, width in network.seen)
+
+
+def test_rows_go_round_where_they_do():
+    """A network that smooths along rows sees the last A-line beside the first."""
+
+    class Smooth(Ramp):
+        def forward(self, images):
+            padded = nn.functional.pad(images.mean(1, keepdim=True), (0, 0, 1, 1), mode="replicate")
+            return (padded[:, :, :-2] + padded[:, :, 1:-1] + padded[:, :, 2:]) / 3
+
+    neighbours = known(2, 8, 8)
+    method = DirectInterpolator(Smooth())
+    method.wrap_rows = True
+    turned = method.interpolate(neighbours.roll(3, -2), torch.tensor([0.5]))
+    torch.testing.assert_close(turned, method.interpolate(neighbours, torch.tensor([0.5])).roll(3, -2))
+    method.wrap_rows = False
+    assert not torch.allclose(method.interpolate(neighbours.roll(3, -2), torch.tensor([0.5])), turned)
+
+
+def test_training_asks_for_the_frames_of_its_gap():
+    image = known(2, 4, 4)[:, :, 0]
+    method = DirectInterpolator(Ramp(num_outputs=11))
+    torch.testing.assert_close(method(image, count=3), method(image)[:, [2, 5, 8]])
+    with pytest.raises(ValueError, match="4 evenly spaced slices are not among the 11"):
+        method(image, count=4)
+
+
+def test_a_network_without_a_middle_is_refused():
+    with pytest.raises(ValueError, match="num_outputs must be odd, got 2"):
+        DirectInterpolator(Ramp(num_outputs=2))
