@@ -29,9 +29,10 @@ from custom.data.stacks import inspect_stack, read_slices, to_unit
 from custom.inferers.gaps import GapInferer
 from custom.inferers.stacks import Provenance, interpolate_stack
 from custom.interpolators.base import Interpolator
-from custom.interpolators.calid import CaLID, variant
+from custom.interpolators.calid import CaLID
 from custom.interpolators.classical import LinearFrames
 from custom.interpolators.optical_flow import FlowMidpoint
+from custom.interpolators.variants import variant
 from custom.phantoms.cmr import CmrPhantomConfig, simulate_heart
 
 BUNDLES = Path(__file__).resolve().parents[1] / "bundles"

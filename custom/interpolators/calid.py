@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 
 import torch
@@ -22,15 +21,14 @@ import torch
 from custom.diffusion.ddim import ddim_invert, ddim_sample, to_epsilon
 from custom.diffusion.interpolation import slerp
 from custom.diffusion.schedules import inversion_pairs, timestep_pairs
-from custom.inferers.tiling import FrameTiler
 from custom.interpolators.base import check_steps
-from custom.interpolators.bisection import MidpointInterpolator
+from custom.interpolators.latent_midpoint import LatentMidpoint, noise_of
 from custom.interpolators.padding import pad_slices
 from custom.networks.neighbour_denoiser import NeighbourDenoiser, Pair
 from custom.networks.slice_autoencoder import SliceAutoencoder
 
 
-class CaLID(MidpointInterpolator):
+class CaLID(LatentMidpoint):
     """All that CaLID needs in one module; its state dict is the bundle's `models/model.pt`.
 
     One class does slices and cine slices: the number of spatial dimensions is that of its networks. Slices of any size
@@ -74,19 +72,13 @@ class CaLID(MidpointInterpolator):
         tile_overlap: float = 0.2,
         batch_size: int = 16,
     ) -> None:
-        super().__init__()
+        super().__init__(autoencoder, denoiser, resampling, tile_size, tile_overlap, batch_size)
         if denoiser.prior != "none" and prediction_type != "epsilon":
             raise ValueError(f"prediction_type {prediction_type!r} needs a denoiser with prior 'none'.")
-        self.autoencoder, self.denoiser = autoencoder, denoiser
         self.num_inference_steps, self.refine, self.eta = num_inference_steps, refine, eta
         self.inversion_condition, self.slerp_per_phase = inversion_condition, slerp_per_phase
         self.noise_scale = noise_scale
-        self.prediction_type, self.resampling, self.batch_size = prediction_type, resampling, batch_size
-        self.takes_phases = len(autoencoder.factors) == 3
-        self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=autoencoder.factor)
-        shape = (autoencoder.latent_channels, *(1,) * len(autoencoder.factors))
-        self.register_buffer("latent_shift", torch.zeros(shape))
-        self.register_buffer("latent_scale", torch.ones(shape))
+        self.prediction_type = prediction_type
 
     def validate(self) -> None:
         """See `Interpolator.validate`."""
@@ -97,27 +89,6 @@ class CaLID(MidpointInterpolator):
         if self.inversion_condition not in ("pair", "self"):
             raise ValueError(f"inversion_condition is 'pair' or 'self', got {self.inversion_condition!r}")
 
-    @property
-    def divisor(self) -> tuple[int, ...]:
-        """What the sizes of a slice must be multiples of, one number per spatial axis."""
-        return tuple(factor * self.denoiser.divisor for factor in self.autoencoder.factors)
-
-    def set_latent_statistics(self, mean: torch.Tensor | float, std: torch.Tensor | float) -> None:
-        """Make latents of this mean and standard deviation (scalars or one per channel) zero-mean, unit-variance."""
-        shape = (-1, *self.latent_shift.shape[1:])
-        self.latent_shift.copy_(torch.as_tensor(mean).reshape(shape).expand_as(self.latent_shift))
-        self.latent_scale.copy_((1 / torch.as_tensor(std)).reshape(shape).expand_as(self.latent_scale))
-
-    @torch.no_grad()
-    def encode_latents(self, slices: torch.Tensor) -> torch.Tensor:
-        """Normalised latents `(B, L, c, *latent)` of slices `(B, L, 1, *space)` in [0, 1], sizes as `divisor` says."""
-        return (self.autoencoder.encode(2 * slices - 1) - self.latent_shift) * self.latent_scale
-
-    @torch.no_grad()
-    def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
-        """Slices `(B, L, 1, *space)` in [0, 1] of normalised latents `(B, L, c, *latent)`."""
-        return ((self.autoencoder.decode(latents / self.latent_scale + self.latent_shift) + 1) / 2).clamp(0, 1)
-
     @torch.no_grad()
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """The slice between two: `(B, 2, *space)` to `(B, 1, *space)`, in [0, 1]; for validation and the Zoo."""
@@ -127,28 +98,16 @@ class CaLID(MidpointInterpolator):
     def midpoint(self, neighbours: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
         """See `MidpointInterpolator.midpoint`."""
         slices, window = pad_slices(neighbours.squeeze(2), self.divisor)
-        latents = self._on_tiles(lambda x: self.encode_latents(x.unsqueeze(2)).flatten(1, 2), slices, slices=1)
-        latents = latents.unflatten(1, (2, -1))
+        latents = self._encode_tiles(slices)
         pair = self._pair(slices, latents)
         grid = self.num_inference_steps, len(self.denoiser.alphas_cumprod)
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-
-        def noise(like: torch.Tensor) -> torch.Tensor:
-            return torch.stack([torch.randn(like.shape[1:], generator=g) for g in generators]).to(like)
-
+        noise = noise_of(seeds)
         start = (
             self._refined_start(slices, latents, pair, grid) if self.refine else self.noise_scale * noise(latents[:, 0])
         )
         alphas = self.denoiser.alphas_cumprod
         z = ddim_sample(self._predictor(pair), start, timestep_pairs(*grid), alphas, self.eta, noise_fn=noise)
-        decoded = self._on_tiles(lambda x: self.decode_latents(x.unsqueeze(1)).squeeze(1), z, to_slices=True)
-        return decoded[(..., *window)]
-
-    @torch.no_grad()
-    def reconstruct(self, slices: torch.Tensor) -> torch.Tensor:
-        """Slices `(B, L, 1, *space)` in [0, 1] through the autoencoder alone: the upper bound of CaLID with it."""
-        padded, window = pad_slices(slices, self.divisor)
-        return self.decode_latents(self.encode_latents(padded))[(..., *window)]
+        return self._decode_tiles(z)[(..., *window)]
 
     def _refined_start(
         self, slices: torch.Tensor, latents: torch.Tensor, pair: Pair, grid: tuple[int, int]
@@ -185,48 +144,3 @@ class CaLID(MidpointInterpolator):
             return self._on_tiles(denoise, z, *pair)
 
         return predict
-
-    def _on_tiles(
-        self, function: Callable[..., torch.Tensor], *maps: torch.Tensor, slices: int = 0, to_slices: bool = False
-    ) -> torch.Tensor:
-        """Apply `function` to tiles of maps `(B, C_i, *space)`, the first `slices` of them slices, the others latents.
-
-        It returns tiles of latents, or of slices with `to_slices`. The tiler knows height and width only: phases go
-        along as channels.
-        """
-        cell = self.autoencoder.factor
-        scales = [cell if place < slices else 1 for place in range(len(maps))]
-        folded = [m.shape[1:-2] for m in maps]
-        unfolded: torch.Size | None = None
-
-        def on_folded(*tiles: torch.Tensor) -> torch.Tensor:
-            nonlocal unfolded
-            result = function(*(t.unflatten(1, shape) for t, shape in zip(tiles, folded, strict=True)))
-            unfolded = result.shape[1:-2]
-            return result.flatten(1, -3)
-
-        pairs = ((m.flatten(1, -3), scale) for m, scale in zip(maps, scales, strict=True))
-        return self.tiler(on_folded, *pairs, out_scale=cell if to_slices else 1).unflatten(1, unfolded)
-
-
-def variant(network: CaLID, **options: object) -> CaLID:
-    """The same network, weights shared, with other sampling options.
-
-    Args:
-        network: the method.
-        options: attributes to change: `num_inference_steps`, `refine`, `inversion_condition`, `eta`, ...
-
-    Raises:
-        ValueError: an option that the method does not have.
-    """
-    twin = copy.copy(network)
-    for name, value in options.items():
-        if name not in vars(network):
-            raise ValueError(f"CaLID has no option {name!r}.")
-        setattr(twin, name, value)
-    return twin
-
-
-def at_steps(network: CaLID, steps: Sequence[int], **options: object) -> dict[int, CaLID]:
-    """Number of steps -> the same network sampled in so many; `options` as in `variant`."""
-    return {count: variant(network, num_inference_steps=count, **options) for count in steps}

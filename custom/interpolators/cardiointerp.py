@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
@@ -204,13 +203,3 @@ class CardioInterp(Interpolator):
     @staticmethod
     def _crop(frames: torch.Tensor, window: tuple[slice, slice]) -> torch.Tensor:
         return frames[..., window[0], window[1]]
-
-
-def resampled(network: CardioInterp, num_inference_steps: int) -> CardioInterp:
-    """The same network, weights shared, sampled in another number of steps.
-
-    One step is the denoiser's estimate of the clean latents from noise alone: nearly their mean given the key frames.
-    """
-    twin = copy.copy(network)
-    twin.num_inference_steps = num_inference_steps
-    return twin

@@ -77,9 +77,9 @@ class DiffAE(Interpolator):
         return self.denoiser.divisor
 
     @torch.no_grad()
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """The slice halfway between two: `(B, 2, H, W)` to `(B, 1, H, W)`, in [0, 1]; for validation and the Zoo."""
-        return self.interpolate(image.unsqueeze(2), torch.tensor([0.5]))[:, 0]
+    def forward(self, image: torch.Tensor, count: int = 1) -> torch.Tensor:
+        """Evenly spaced slices between two: `(B, 2, H, W)` to `(B, count, H, W)`, in [0, 1]; for validation."""
+        return self.interpolate(image.unsqueeze(2), torch.arange(1, count + 1) / (count + 1))[:, :, 0]
 
     @torch.no_grad()
     def interpolate(

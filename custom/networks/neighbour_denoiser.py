@@ -28,11 +28,7 @@ from monai.networks.nets.diffusion_model_unet import zero_module
 from torch import nn
 
 from custom.diffusion.gaussian_prior import gaussian_noise_estimate
-
-#: Side of the neighbourhood, in latent cells, over which the neighbours' difference is averaged.
-LOCAL_CELLS = 9
-#: Least prior variance, of latents of unit variance: what an autoencoder's noise leaves even between equal slices.
-LEAST_VARIANCE = 0.01
+from custom.networks.latent_prior import LatentPrior
 
 
 class Pair(NamedTuple):
@@ -105,7 +101,7 @@ class PairEncoder(nn.Module):
         return self.end(F.silu(self.norm(features)))
 
 
-class NeighbourDenoiser(nn.Module):
+class NeighbourDenoiser(LatentPrior):
     """Predicts the noise in the latent of a slice from the noisy latent and the slice's two neighbours (Eq. 5).
 
     Args:
@@ -161,8 +157,6 @@ class NeighbourDenoiser(nn.Module):
         self.condition_space, self.join, self.prior = condition_space, join, prior
         self.divisor = 2 ** (len(channels) - 1)
         self.register_buffer("alphas_cumprod", alphas_cumprod.float(), persistent=False)
-        # Share of the neighbours' squared difference that the slice between them varies by; measured before training.
-        self.register_buffer("prior_share", torch.tensor(0.25))
 
         width = channels[0]
         common = {
@@ -223,20 +217,6 @@ class NeighbourDenoiser(nn.Module):
         """z_c of the neighbours, `(B, channels[0], *latent)`; arguments as in `forward`."""
         source = neighbour_latents.flatten(1, 2) if self.condition_space == "latent" else neighbours
         return self.pair_encoder(source)
-
-    def expect(self, neighbour_latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean `(B, c, *latent)` and variance `(B, 1, *latent)` of the latent between `(B, 2, c, *latent)`.
-
-        The variance is a fixed share of the neighbours' squared difference around each place, so that the prior is as
-        sure between slices that hardly differ, such as those of a late bisection, as it is loose across a wide gap.
-        """
-        before, after = neighbour_latents.unbind(1)
-        square = (before - after).square().mean(1, keepdim=True)
-        if square.ndim == 5:
-            square = square.mean(2, keepdim=True).expand_as(square)  # phases of a slice are alike in what they miss
-        flat = square.flatten(0, -4) if square.ndim == 5 else square
-        flat = F.avg_pool2d(flat, LOCAL_CELLS, 1, LOCAL_CELLS // 2, count_include_pad=False)
-        return (before + after) / 2, (self.prior_share * flat.reshape(square.shape)).clamp_min(LEAST_VARIANCE)
 
     def estimate(self, z: torch.Tensor, timesteps: torch.Tensor, pair: Pair) -> torch.Tensor:
         """Noise in `z` (see `forward`) given what is known of its neighbours."""

@@ -24,9 +24,10 @@ from monai.bundle import ConfigParser
 
 from custom.data.stacks import stack_intensity_range
 from custom.inferers.tiling import FrameTiler
-from custom.interpolators.calid import CaLID, variant
+from custom.interpolators.calid import CaLID
 from custom.interpolators.classical import LinearFrames
 from custom.interpolators.padding import pad_slices
+from custom.interpolators.variants import variant
 from custom.metrics.fidelity import psnr, ssim
 from custom.networks.neighbour_denoiser import Pair
 from custom.phantoms.cmr import CmrPhantomConfig, simulate_heart

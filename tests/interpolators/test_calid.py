@@ -17,8 +17,9 @@ import torch
 
 from custom.diffusion.schedules import alphas_cumprod, betas
 from custom.inferers.gaps import GapInferer
-from custom.interpolators.calid import CaLID, at_steps, variant
+from custom.interpolators.calid import CaLID
 from custom.interpolators.padding import pad_slices
+from custom.interpolators.variants import at_steps, variant
 from custom.networks.neighbour_denoiser import NeighbourDenoiser
 from custom.networks.slice_autoencoder import SliceAutoencoder
 

@@ -18,7 +18,8 @@ import pytest
 import torch
 
 from custom.diffusion.schedules import alphas_cumprod, betas
-from custom.networks.neighbour_denoiser import LEAST_VARIANCE, NeighbourDenoiser, Pair
+from custom.networks.latent_prior import LEAST_VARIANCE
+from custom.networks.neighbour_denoiser import NeighbourDenoiser, Pair
 
 ALPHAS = alphas_cumprod(betas("scaled_linear", 1000, 0.0015, 0.0195))
 

@@ -1,0 +1,102 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""A bridge from the neighbours' latents to the latent between them, instead of from noise: few steps, one will do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from custom.diffusion.bridge import bridge_sample
+from custom.interpolators.latent_midpoint import LatentMidpoint, noise_of
+from custom.interpolators.padding import pad_slices
+from custom.networks.bridge_denoiser import BridgeDenoiser
+from custom.networks.slice_autoencoder import SliceAutoencoder
+
+KINDS = ("rectified_flow", "brownian_bridge")
+
+
+class LatentBridge(LatentMidpoint):
+    """Walks from the mean of the neighbours' latents to the latent of the slice between them.
+
+    "brownian_bridge" starts at the mean itself and takes up noise on the way, which the last step drops;
+    "rectified_flow" starts at the mean plus noise and goes straight. Noise is in units of how far from the mean the
+    latent is expected to lie there (`custom.networks.latent_prior`). See `custom.diffusion.bridge`.
+
+    Args:
+        autoencoder: the slice codec.
+        denoiser: estimates the end of the bridge.
+        kind: "rectified_flow" or "brownian_bridge".
+        noise_scale: standard deviation of that noise, in training and in sampling.
+        num_inference_steps: steps from the mean to the end; 1 gives the expected slice of a Brownian bridge.
+        resampling: see `MidpointInterpolator`.
+        tile_size: tile in pixels, (height, width); slices up to this size are run whole.
+        tile_overlap: share of a tile in common with the next.
+        batch_size: midpoints, and tiles, that go through the network at once.
+    """
+
+    def __init__(
+        self,
+        autoencoder: SliceAutoencoder,
+        denoiser: BridgeDenoiser,
+        kind: str = "brownian_bridge",
+        noise_scale: float = 1.0,
+        num_inference_steps: int = 2,
+        resampling: str = "linear",
+        tile_size: Sequence[int] = (160, 160),
+        tile_overlap: float = 0.2,
+        batch_size: int = 16,
+    ) -> None:
+        super().__init__(autoencoder, denoiser, resampling, tile_size, tile_overlap, batch_size)
+        self.kind, self.noise_scale, self.num_inference_steps = kind, noise_scale, num_inference_steps
+
+    def validate(self) -> None:
+        """See `Interpolator.validate`."""
+        super().validate()
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is one of {', '.join(KINDS)}, got {self.kind!r}")
+        if not self.noise_scale >= 0:
+            raise ValueError(f"noise_scale must be 0 or more, got {self.noise_scale!r}")
+        if not isinstance(self.num_inference_steps, int) or self.num_inference_steps < 1:
+            raise ValueError(f"num_inference_steps must be at least 1, got {self.num_inference_steps!r}")
+
+    @torch.no_grad()
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """The slice between two: `(B, 2, *space)` to `(B, 1, *space)`, in [0, 1]; for validation and the Zoo."""
+        return self.midpoint(image.unsqueeze(2), [0] * len(image))
+
+    @torch.no_grad()
+    def midpoint(self, neighbours: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
+        """See `MidpointInterpolator.midpoint`."""
+        slices, window = pad_slices(neighbours.squeeze(2), self.divisor)
+        latents = self._encode_tiles(slices)
+        noise, (start, sigma) = noise_of(seeds), bridge_ends(self, latents)
+        if self.kind == "rectified_flow":
+            start, sigma = start + sigma * noise(start), 0.0
+
+        def estimate_end(x: torch.Tensor, time: float) -> torch.Tensor:
+            def on_tile(tile: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
+                times = torch.full((len(tile),), time, device=tile.device, dtype=tile.dtype)
+                return self.denoiser(tile, times, pair.unflatten(1, (2, -1)))
+
+            return self._on_tiles(on_tile, x, latents.flatten(1, 2))
+
+        end = bridge_sample(estimate_end, start, self.num_inference_steps, sigma, noise)
+        return self._decode_tiles(end)[(..., *window)]
+
+
+def bridge_ends(network: LatentBridge, neighbour_latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the bridge starts, the mean of the neighbours' latents `(B, 2, c, *latent)`, and its sigma there."""
+    guess, variance = network.denoiser.expect(neighbour_latents)
+    return guess, network.noise_scale * variance.sqrt()

@@ -1,0 +1,46 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""One set of weights, asked in several ways: in another number of steps, refined, with less noise."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TypeVar
+
+from custom.interpolators.base import Interpolator
+
+Method = TypeVar("Method", bound=Interpolator)
+
+
+def variant(network: Method, **options: object) -> Method:
+    """The same network, weights shared, with other sampling options.
+
+    Args:
+        network: the method.
+        options: attributes to change: `num_inference_steps`, `refine`, `noise_scale`, ...
+
+    Raises:
+        ValueError: an option that the method does not have.
+    """
+    twin = copy.copy(network)
+    for name, value in options.items():
+        if name not in vars(network):
+            raise ValueError(f"{type(network).__name__} has no option {name!r}.")
+        setattr(twin, name, value)
+    return twin
+
+
+def at_steps(network: Method, steps: Sequence[int], **options: object) -> dict[int, Method]:
+    """Number of steps -> the same network sampled in so many; `options` as in `variant`."""
+    return {count: variant(network, num_inference_steps=count, **options) for count in steps}

@@ -1,0 +1,50 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""What the latents of two neighbouring slices tell about the latent between them, before any network is asked."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+#: Side of the neighbourhood, in latent cells, over which the neighbours' difference is averaged.
+LOCAL_CELLS = 9
+#: Least prior variance, of latents of unit variance: what an autoencoder's noise leaves even between equal slices.
+LEAST_VARIANCE = 0.01
+
+
+class LatentPrior(nn.Module):
+    """Expected latent between two, and how far from it the true one is expected to lie.
+
+    A base of networks that start from this guess; the share is a buffer of theirs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Share of the neighbours' squared difference that the slice between them varies by; measured before training.
+        self.register_buffer("prior_share", torch.tensor(0.25))
+
+    def expect(self, neighbour_latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean `(B, c, *latent)` and variance `(B, 1, *latent)` of the latent between `(B, 2, c, *latent)`.
+
+        The variance is a fixed share of the neighbours' squared difference around each place, so that the prior is as
+        sure between slices that hardly differ, such as those of a late bisection, as it is loose across a wide gap.
+        """
+        before, after = neighbour_latents.unbind(1)
+        square = (before - after).square().mean(1, keepdim=True)
+        if square.ndim == 5:
+            square = square.mean(2, keepdim=True).expand_as(square)  # phases of a slice are alike in what they miss
+        flat = square.flatten(0, -4) if square.ndim == 5 else square
+        flat = F.avg_pool2d(flat, LOCAL_CELLS, 1, LOCAL_CELLS // 2, count_include_pad=False)
+        return (before + after) / 2, (self.prior_share * flat.reshape(square.shape)).clamp_min(LEAST_VARIANCE)

@@ -1,0 +1,73 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Stage 2 of the latent bridge: places on the way from the neighbours' latents to the latent between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from monai.engines import default_prepare_batch
+
+from custom.diffusion.bridge import bridge_point
+from custom.interpolators.latent_bridge import LatentBridge, bridge_ends
+from custom.training.prepare_batch import DrawingPrepareBatch
+
+
+class BridgePrepareBatch(DrawingPrepareBatch):
+    """Draws a time and noise for a batch of slice triplets and asks for the end of the bridge.
+
+    Args:
+        network: the composite with its trained autoencoder; says which kind of bridge, and how wide.
+        start_share: share of the batch that is at the start of the bridge, where sampling in one step ends as well; the
+            times of the others are even in [0, 1).
+        seed: of all draws.
+    """
+
+    def __init__(self, network: LatentBridge, start_share: float = 0.25, seed: int = 0) -> None:
+        super().__init__(seed)
+        network.validate()
+        self.network, self.start_share = network, start_share
+
+    def __call__(
+        self,
+        batchdata: dict[str, torch.Tensor],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor, tuple, dict]:
+        """Input of the network, label of `WeightedNoiseLoss`, no arguments, and the network's keywords.
+
+        Args:
+            batchdata: has "image" `(B, 3, 1, *space)` in [0, 1].
+            device: of everything returned.
+            non_blocking: as in `Tensor.to`.
+            kwargs: further arguments for `Tensor.to`.
+        """
+        generator = self.generator()
+        slices, _ = default_prepare_batch(batchdata, device, non_blocking, **kwargs)
+        with torch.no_grad():
+            latents = self.network.encode_latents(slices)
+            end, neighbour_latents = latents[:, 1], latents[:, [0, 2]]
+            start, sigma = bridge_ends(self.network, neighbour_latents)
+            variance = self.network.denoiser.expect(neighbour_latents)[1]
+        at_start, share = torch.rand(2, len(end), generator=generator)
+        times = torch.where(at_start < self.start_share, 0.0, share).to(end)
+        noise = torch.randn(end.shape, generator=generator).to(end)
+        if self.network.kind == "rectified_flow":
+            start, sigma = start + sigma * noise, 0.0
+        # A slice counts by how much of it is left open, whatever the distance of its neighbours; a place within it too.
+        weight = 1 / variance.mean(dim=tuple(range(1, variance.ndim)), keepdim=True)
+        label = torch.cat([end, weight.expand_as(end[:, :1])], dim=1)
+        inputs = bridge_point(start, end, times, noise, sigma)
+        return inputs, label, (), {"times": times, "neighbour_latents": neighbour_latents}
