@@ -1,0 +1,263 @@
+# Copyright 2026 The CardioInterp Bundles Authors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The bundles of the rivals: each is trained, asked and evaluated by its own configs, at a size of seconds."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jsonschema
+import monai.bundle
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigParser, ConfigWorkflow
+
+from custom.data.sources import PHANTOM_SLICE_AXIS
+from custom.phantoms.cmr import CmrPhantomConfig, write_cmr_dataset
+from custom.phantoms.oct import OctPhantomConfig, write_phantom_dataset
+
+HERE = Path(__file__).resolve().parent
+FOLDER = HERE.parents[1] / "bundles"
+CONFIGS = ("train.json", "inference.json", "evaluate.json")
+CPU = {"device": "$torch.device('cpu')"}
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A bundle, and what makes it small enough for a test.
+
+    Attributes:
+        label: its row in the tables of `evaluate.json`.
+        million: parameters of the composite network as it ships, in millions: (least, most).
+        paper_million: the same at the paper's size.
+        network: overrides that make the network tiny, for every config.
+        training: overrides that make the training tiny; (epochs, iterations) are set for all.
+        output: suffix of what `inference.json` makes of `scan.nii.gz`.
+        after: the bundle whose trained weights this one's training needs, and the option that names them.
+    """
+
+    label: str
+    million: tuple[float, float]
+    paper_million: tuple[float, float]
+    network: Mapping[str, object]
+    training: Mapping[str, object] = field(default_factory=dict)
+    output: str = "_interp.nii.gz"
+    after: tuple[str, str] | None = None
+
+
+UNET = {"network_def#network#features": [8, 8, 8, 8, 8, 8]}
+RIVALS = {
+    "unet_regression": Rival("U-Net", (2.3, 9), (25, 60), UNET),
+    "unet_regression_oct": Rival("U-Net", (2.3, 9), (25, 60), UNET),
+    "latent_bridge": Rival(
+        "Latent bridge", (2.3, 9), (60, 150),
+        {
+            "network_def#autoencoder#channels": [8, 8, 8],
+            "network_def#denoiser#channels": [16, 16],
+            "network_def#denoiser#attention": [False, True],
+            "network_def#denoiser#num_head_channels": 8,
+            "network_def#denoiser#norm_num_groups": 8,
+        },
+        {"autoencoder_epochs": 1, "denoiser_epochs": 1, "denoiser_batch_size": 2, "autoencoder_crop_size": [32, 32]},
+    ),
+}  # fmt: skip
+
+
+def load(name, *files):
+    return ConfigParser.load_config_files([FOLDER / name / "configs" / file for file in files])
+
+
+def run(name, file, **overrides):
+    monai.bundle.run(config_file=str(FOLDER / name / "configs" / file), logging_file=False, **{**CPU, **overrides})
+
+
+def is_oct(name):
+    metadata = json.loads((FOLDER / name / "configs" / "metadata.json").read_text())
+    return metadata["network_data_format"]["inputs"]["image"]["modality"] == "OCT"
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory):
+    """Folder of a phantom of four patients, for either modality; each is made once."""
+
+    @functools.cache
+    def make(oct_):
+        folder = tmp_path_factory.mktemp("oct" if oct_ else "cmr")
+        if oct_:
+            write_phantom_dataset(folder, 4, OctPhantomConfig(num_frames=20, num_alines=64, num_depths=64))
+        else:
+            config = CmrPhantomConfig(num_phases=2, matrix=48, pixel_mm=3.0, pitch_mm=4.0, extent_mm=32.0)
+            datalist = write_cmr_dataset(folder, 4, config)
+            sections = json.loads(datalist.read_text())
+            for entry in (entry for entries in sections.values() for entry in entries):
+                entry["axis"] = PHANTOM_SLICE_AXIS
+            datalist.write_text(json.dumps(sections))
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def trained(phantom, tmp_path_factory):
+    """`models/model.pt` that a bundle's training command leaves; each is trained once."""
+
+    @functools.cache
+    def train(name):
+        rival, folder = RIVALS[name], tmp_path_factory.mktemp(name)
+        needs = {} if rival.after is None else {rival.after[1]: str(train(rival.after[0]))}
+        own = load(name, "train.json")
+        size = {
+            "crop_size": [32, 32],
+            "batch_size": 2,
+            "epoch_length": 2,
+            "epochs": 1,
+            "val_interval": 1,
+            "val_windows": 1,
+        }
+        size = {key: value for key, value in size.items() if key in own}
+        data = {
+            "dataset_dir": str(phantom(is_oct(name))),
+            "ckpt_dir": str(folder / "models"),
+            "output_dir": str(folder),
+        }
+        run(name, "train.json", **{**size, **rival.network, **rival.training, **data, **needs})
+        return folder / "models" / "model.pt"
+
+    return train
+
+
+@pytest.fixture(params=list(RIVALS))
+def name(request):
+    return request.param
+
+
+def test_every_bundle_is_tested_here_or_at_length():
+    elsewhere = {"calid", "calid_cine", "cardiointerp"}
+    assert {path.name for path in FOLDER.iterdir() if (path / "configs").is_dir()} == set(RIVALS) | elsewhere
+
+
+def test_training_leaves_weights_that_every_config_takes(name, trained):
+    path = trained(name)
+    assert [file.name for file in path.parent.glob("*.pt")] == ["model.pt"] and list(
+        (path.parent / "stages").glob("*.pt")
+    )
+    assert list(path.parents[1].glob("*loss.csv"))
+    state = torch.load(path, weights_only=True)
+    for file in CONFIGS:
+        parser = ConfigParser(load(name, file))
+        parser.update(dict(RIVALS[name].network))
+        parser.get_parsed_content("network_def").load_state_dict(state, strict=True)
+
+
+def test_inference_keeps_acquired_slices_and_marks_the_others(name, trained, tmp_path):
+    rng, rival = np.random.default_rng(0), RIVALS[name]
+    affine = np.array([[1.4, 0, 0.9, 3], [0, 1.4, 0.3, -20], [0.1, -0.2, 7.9, 11], [0, 0, 0, 1]])
+    scan = nib.Nifti1Image(rng.integers(0, 900, (40, 36, 4), dtype=np.int16), affine)
+    nib.save(scan, tmp_path / "scan.nii.gz")
+    overrides = {"factor": 2} if rival.output.startswith("_interp") else {}
+    run(
+        name, "inference.json", **rival.network, **overrides, checkpoint=str(trained(name)),
+        dataset_dir=str(tmp_path), output_dir=str(tmp_path / "out"),
+    )  # fmt: skip
+    made = nib.load(tmp_path / "out" / f"scan{rival.output}")
+    sidecar = json.loads((tmp_path / "out" / f"scan{rival.output}".replace(".nii.gz", ".json")).read_text())
+    assert sidecar["bundle"] == name
+    if overrides:
+        assert made.shape == (40, 36, 7) and made.get_data_dtype() == np.int16
+        np.testing.assert_array_equal(np.asanyarray(made.dataobj)[:, :, ::2], np.asanyarray(scan.dataobj))
+        np.testing.assert_allclose(made.affine[:3, 2] * 2, affine[:3, 2], atol=1e-4)
+        assert np.asanyarray(made.dataobj)[:, :, 1].std() > 0
+    else:
+        assert made.shape == scan.shape
+        np.testing.assert_allclose(made.affine, affine, atol=1e-4)
+
+
+def test_evaluation_has_its_row(name, trained, phantom, tmp_path):
+    own = load(name, "evaluate.json")
+    small = {
+        "crop_size": [32, 32], "max_windows_per_stack": 1, "max_windows_per_pullback": 1, "dense_factors": [2],
+        "dense_windows_per_stack": 1, "max_slices_per_stack": 2,
+    }  # fmt: skip
+    small = {key: value for key, value in small.items() if key in own}
+    run(
+        name, "evaluate.json", **RIVALS[name].network, **small, checkpoint=str(trained(name)),
+        dataset_dir=str(phantom(is_oct(name))), output_dir=str(tmp_path),
+    )  # fmt: skip
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    mine = [row for row in rows if row.get("method", RIVALS[name].label) == RIVALS[name].label]
+    assert len({row["patient"] for row in mine}) == 2
+    if "psnr" in rows[0]:
+        assert all(5 < float(row["psnr"]) < 60 for row in mine)
+        assert RIVALS[name].label in (tmp_path / "summary.md").read_text()
+
+
+@pytest.mark.parametrize("overlay", [(), ("paper.json",)], ids=["compact", "paper"])
+def test_all_configs_define_the_same_network(name, overlay):
+    train, *others = (load(name, file, *overlay) for file in CONFIGS)
+    assert all(other["network_def"] == train["network_def"] for other in others)
+    parser = ConfigParser(train)
+    with torch.device("meta"):
+        network = parser.get_parsed_content("network_def")
+    count = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+    least, most = RIVALS[name].paper_million if overlay else RIVALS[name].million
+    assert least < count < most
+
+
+def test_metadata_is_complete_and_names_the_pinned_versions(name):
+    metadata = json.loads((FOLDER / name / "configs" / "metadata.json").read_text())
+    jsonschema.validate(metadata, json.loads((HERE / "metadata_schema.json").read_text()))
+    lines = (FOLDER.parent / "requirements.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    assert metadata["required_packages_version"].items() <= pins.items()
+    assert metadata["version"] in metadata["changelog"]
+
+
+def test_the_network_keeps_to_the_metadata(name):
+    """What `monai.bundle verify_net_in_out` does, without its process."""
+    parser = ConfigParser(load(name, "inference.json"))
+    parser.update(dict(CPU))
+    metadata = json.loads((FOLDER / name / "configs" / "metadata.json").read_text())
+    wanted, given = (
+        metadata["network_data_format"][side][key] for side, key in (("inputs", "image"), ("outputs", "pred"))
+    )
+    size = [edge if isinstance(edge, int) else 2 * int(edge.split("*")[0]) for edge in wanted["spatial_shape"]]
+    with torch.no_grad():
+        output = parser.get_parsed_content("network_def").eval()(torch.rand(1, wanted["num_channels"], *size))
+    assert output.shape == (1, given["num_channels"], *size) and output.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("file", "kind"), zip(CONFIGS, ("train", "infer", "infer"), strict=True))
+def test_properties_are_complete_with_real_objects(name, file, kind, trained, phantom, tmp_path):
+    rival = RIVALS[name]
+    needs = (
+        {"checkpoint": str(trained(name))}
+        if kind == "infer"
+        else {"output_dir": str(tmp_path), "ckpt_dir": str(tmp_path)}
+    )
+    if kind == "train" and rival.after:
+        needs[rival.after[1]] = str(trained(rival.after[0]))
+    size = {"crop_size": [32, 32]} if "crop_size" in load(name, file) else {}
+    overrides = {**CPU, **size, **rival.network, **needs, "dataset_dir": str(phantom(is_oct(name)))}
+    workflow = ConfigWorkflow(
+        str(FOLDER / name / "configs" / file), workflow_type=kind, logging_file=False, **overrides
+    )
+    workflow.initialize()
+    assert workflow.check_properties() == []
