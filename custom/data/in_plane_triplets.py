@@ -26,7 +26,7 @@ from torch.utils.data import Dataset
 
 from custom.data.nifti import stem
 from custom.data.stack_set import StackSet
-from custom.data.windows import _Pullbacks
+from custom.data.windows import PullbackSet
 from custom.geometry import SPACING_TOLERANCE
 
 
@@ -67,7 +67,7 @@ class _AcquiredPullbacks:
     can_mirror_columns = False
 
     def __init__(self, data: Sequence[dict], half_gaps_mm: object, width: int, cache_gib: float) -> None:
-        self.pullbacks = _Pullbacks(data, (width, width), cache_gib)
+        self.pullbacks = PullbackSet(data, (width, width), cache_gib)
         self.pullbacks.require_frames(2, "a plane across the frames")
         self.patients = self.pullbacks.patients
 

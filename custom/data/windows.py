@@ -28,7 +28,7 @@ from custom.data.pullbacks import stem
 from custom.errors import InputError
 
 
-class _Pullbacks:
+class PullbackSet:
     """The pullbacks of a datalist with the frames of each that may be used, and windows cut from them."""
 
     def __init__(self, datalist: Sequence[dict], crop_size: Sequence[int] | None, cache_gib: float) -> None:
@@ -97,7 +97,7 @@ class RandomWindowDataset(Dataset):
         flips: bool = True,
         cache_gib: float = 4.0,
     ) -> None:
-        self.pullbacks = _Pullbacks(data, crop_size, cache_gib)
+        self.pullbacks = PullbackSet(data, crop_size, cache_gib)
         self.num_draws, self.window, self.strides, self.seed, self.flips = num_draws, window, strides, seed, flips
         self.pullbacks.require_frames((window - 1) * min(strides) + 1, f"a window of {window} frames")
         counts = np.array([len(frames) for frames in self.pullbacks.ranges])
@@ -185,7 +185,7 @@ class GridWindowDataset(Dataset):
         seed: int = 0,
         cache_gib: float = 4.0,
     ) -> None:
-        self.pullbacks = _Pullbacks(data, crop_size, cache_gib)
+        self.pullbacks = PullbackSet(data, crop_size, cache_gib)
         self.gap, self.stride, self.outer = gap, stride, outer
         self.pullbacks.require_frames(gap * stride + 1, f"a gap of {gap} at stride {stride}")
         self.windows: list[tuple[int, int, tuple[int, int]]] = []  # (pullback, first frame, crop corner)
