@@ -18,13 +18,16 @@ out in float64 and then take the dtype and device of the latents, so results kee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 
 from custom.diffusion.schedules import alpha_bar_at
 
 PREDICTION_KINDS = ("epsilon", "v_prediction", "sample")
+_STOP_AFTER: ContextVar[int | None] = ContextVar("stop_after", default=None)
 
 
 def add_noise(z0: torch.Tensor, eps: torch.Tensor, alpha_bar: float | torch.Tensor) -> torch.Tensor:
@@ -144,11 +147,27 @@ def ddim_sample(
         if constrain is not None:
             z = constrain(z)
         eps = predict_eps(z, t)
+        if done == _STOP_AFTER.get():
+            z = predict_clean(z, eps, alpha_bar_at(alphas_cumprod, t))
+            break
         noise = noise_fn(z) if eta else None
         z = ddim_step(z, eps, alpha_bar_at(alphas_cumprod, t), alpha_bar_at(alphas_cumprod, t_next), eta, noise)
         if callback is not None:
             callback(done, z)
     return z if constrain is None else constrain(z)
+
+
+@contextmanager
+def clean_estimate_after(steps: int) -> Iterator[None]:
+    """Inside, `ddim_sample` ends after `steps` steps with what it then takes the clean latents to be.
+
+    A method, however it encodes and decodes, then gives the image that it expects at that point of the way.
+    """
+    token = _STOP_AFTER.set(steps)
+    try:
+        yield
+    finally:
+        _STOP_AFTER.reset(token)
 
 
 def ddim_invert(

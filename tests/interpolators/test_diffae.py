@@ -10,7 +10,6 @@
 # limitations under the License.
 
 
-
 from __future__ import annotations
 
 import pytest
@@ -77,7 +76,9 @@ def test_inversion_and_rendering_undo_each_other():
     codes = network.encode(known)
     noise = network.invert(known, codes)
     assert abs(noise.std() - 1) < 0.05
-    assert rms(network.render(noise, codes) - known) < 0.005  # 3 % of what the slices vary by comes of the finite number of steps
+    assert (
+        rms(network.render(noise, codes) - known) < 0.005
+    )  # 3 % of what the slices vary by comes of the finite number of steps
     # The codes matter: rendered with the other slice's code, the mean moves there.
     swapped = network.render(noise, [code.flip(0) for code in codes])
     torch.testing.assert_close(swapped.mean((1, 2, 3)), known.flip(0).mean((1, 2, 3)), atol=0.01, rtol=0)
@@ -127,12 +128,12 @@ def test_a_batch_gives_what_its_items_give_and_chunks_do_not_show():
 
 def test_the_walks_may_keep_the_clean_slice_in_range():
     """An estimate beyond the range goes back to its edge, and the noise that it implies along with it."""
-    x = torch.full((1, 1, 8, 8), 3.0, dtype=torch.float64)
+    x = torch.full((1, 1, 8, 8), 30.0, dtype=torch.float64)
     for clip in (False, True):
         network = gaussian(clip_clean=clip)
         eps = network._predictor([torch.zeros(1, 1).double()], {99: 99})(x, 99)
         clean = predict_clean(x, eps, ALPHAS[99])
-        assert (clean.max() > 1.05) is not clip or torch.allclose(clean, torch.ones_like(clean))
+        assert torch.allclose(clean, torch.ones_like(clean)) if clip else clean.min() > 1.05
     # The inversion's first step starts from the slice itself, which is in range.
     known, network = slices(-0.4), gaussian(clip_clean=True, num_inference_steps=3)
     codes = network.encode(known)
@@ -164,16 +165,16 @@ def test_a_trained_network_returns_the_slice_it_is_given():
         y, x = 4 + 8 * torch.rand(2, count, 1, generator=torch.Generator().manual_seed(seed))
         return (torch.exp(-((at - y) ** 2) / 8)[:, :, None] * torch.exp(-((at - x) ** 2) / 8)[:, None])[:, None]
 
-    network = tiny(num_inference_steps=20)
+    network = tiny(num_inference_steps=10)
     task, engine = SemanticPrepareBatch(network), Engine(lambda *_: None)
     task.attach(engine)
     engine.fire_event(Events.STARTED)
     engine.state.rank = 0
     optimizer = torch.optim.Adam(network.denoiser.parameters(), 3e-3)
     data, losses = blobs(60, 0).view(20, 3, 1, 16, 16), []
-    for iteration in range(45):
+    for iteration in range(30):
         engine.state.iteration = iteration + 1
-        inputs, noise, _, known = task({"image": data[iteration % 2 :: 2]}, "cpu")
+        inputs, noise, _, known = task({"image": data[iteration % 5 :: 5]}, "cpu")
         loss = nn.functional.mse_loss(network.denoiser(inputs, **known), noise)
         optimizer.zero_grad()
         loss.backward()
