@@ -63,9 +63,64 @@ class Rival:
 
 
 UNET = {"network_def#network#features": [8, 8, 8, 8, 8, 8]}
+FLAVR = {"network_def#network#channels": [8, 8, 8, 8], "network_def#network#blocks": [1, 1, 1, 1]}
+I3NET = {
+    "network_def#network#image_size": 32,
+    "network_def#network#channels": 8,
+    "network_def#network#num_groups": 2,
+    "network_def#network#window_size": 8,
+}
+TSCNET = {
+    "network_def#network#features": 8,
+    "network_def#network#growth": 4,
+    "network_def#network#num_blocks": 1,
+    "network_def#network#layers": 2,
+}
+TSCNET_TRAINING = {"in_plane_epochs": 1}
+MEDFORMER = {
+    "base_channels": 8,
+    "channels": [8, 8, 16, 16],
+    "num_convolutions": 1,
+    "num_attentions": 1,
+    "heads": [2, 2, 2],
+    "fusion_width": 16,
+    "fusion_heads": 2,
+    "fusion_depth": 1,
+}
+SEMANTIC = {
+    "network_def#denoiser#encoder#channels": [8, 8, 8, 8, 8],
+    "network_def#denoiser#encoder#code_channels": 16,
+    "network_def#denoiser#encoder#norm_num_groups": 4,
+    "network_def#denoiser#unet#norm_num_groups": 4,
+    "network_def#denoiser#unet#channels": [8, 8, 8, 8, 8],
+    "network_def#denoiser#unet#embed_channels": 16,
+    "network_def#denoiser#unet#code_channels": 16,
+    "num_inference_steps": 2,
+}
+SEMANTIC_TRAINING = {"val_inference_steps": 2}
 RIVALS = {
     "unet_regression": Rival("U-Net", (2.3, 9), (25, 60), UNET),
     "unet_regression_oct": Rival("U-Net", (2.3, 9), (25, 60), UNET),
+    "flavr": Rival("FLAVR", (2.3, 9), (35, 50), FLAVR),
+    "flavr_oct": Rival("FLAVR", (2.3, 9), (35, 50), FLAVR),
+    "i3net": Rival("I3Net", (2.3, 9), (15, 30), I3NET),
+    "i3net_oct": Rival("I3Net", (2.3, 9), (15, 30), I3NET),
+    "tscnet": Rival("TSCNet", (2.3, 9), (5, 6.5), TSCNET, TSCNET_TRAINING),
+    "tscnet_oct": Rival("TSCNet", (2.3, 9), (5, 6.5), TSCNET, TSCNET_TRAINING),
+    "diffae": Rival("DiffAE", (2.3, 9), (100, 160), SEMANTIC, SEMANTIC_TRAINING),
+    "medformer_sax": Rival(
+        "MedFormer", (2.3, 9), (15, 25), {f"network_def#{key}": value for key, value in MEDFORMER.items()},
+        output="_seg.nii.gz",
+    ),
+    "dmcvr": Rival(
+        "DMCVR", (2.3, 9), (150, 230),
+        {
+            **SEMANTIC,
+            "network_def#denoiser#unet#morphology_channels": 16,
+            **{f"network_def#segmenter#{key}": value for key, value in MEDFORMER.items()},
+        },
+        SEMANTIC_TRAINING, after=("medformer_sax", "segmentation_weights"),
+    ),
     "latent_bridge": Rival(
         "Latent bridge", (2.3, 9), (60, 150),
         {
