@@ -37,8 +37,8 @@ def window_seed(item: dict[str, Any], seed: int, sample: int) -> int:
     return int(np.random.SeedSequence([seed, name, sample]).generate_state(1)[0])
 
 
-def gather_neighbours(items: list[dict[str, Any]], count: int) -> tuple[torch.Tensor, str]:
-    """The known frames that a method reads, `(B, count, 1, *space)`, and how the tables describe them.
+def gather_neighbours(items: list[dict[str, Any]], count: int) -> torch.Tensor:
+    """The known frames that a method reads, `(B, count, 1, *space)`.
 
     Frames beyond the window's ends come from the items' `outer` frames, which are in scan order, half of them before
     the window; where there are too few, the outermost known frame is replicated.
@@ -54,7 +54,21 @@ def gather_neighbours(items: list[dict[str, Any]], count: int) -> tuple[torch.Te
     padding = max(half - real, 0)
     left = torch.cat([*[left[:, :1]] * padding, left], 1)[:, -half:]
     right = torch.cat([right, *[right[:, -1:]] * padding], 1)[:, :half]
-    return torch.cat([left, right], 1), f"{count}" if not padding else f"{count} ({2 * padding} replicated)"
+    return torch.cat([left, right], 1)
+
+
+def describe_inputs(item: dict[str, Any], count: int) -> str:
+    """How many frames a method that reads `count` is given for a window, and how many of them are replicas.
+
+    At the ends of a stack the data set replicates the window's own end as its `outer` frame.
+    """
+    beside = count // 2 - 1
+    frames, outer = item["image"], item.get("outer", item["image"][:0])
+    have = len(outer) // 2
+    replicas = 2 * max(beside - have, 0)
+    for end, known in ((frames[0], outer[max(have - beside, 0) : have]), (frames[-1], outer[have : have + beside])):
+        replicas += sum(torch.equal(frame, end) for frame in known)
+    return f"{count} ({replicas} replicated)" if replicas else f"{count}"
 
 
 def interpolate(

@@ -26,7 +26,15 @@ from torch import nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from custom.evaluation.batches import batches, gather_neighbours, identity, interpolate, stack_frames, window_seed
+from custom.evaluation.batches import (
+    batches,
+    describe_inputs,
+    gather_neighbours,
+    identity,
+    interpolate,
+    stack_frames,
+    window_seed,
+)
 from custom.evaluation.modality import Modality
 from custom.evaluation.records import columns
 from custom.evaluation.scoring import NOT_AVAILABLE, fold_phases, score_frames
@@ -64,11 +72,13 @@ class Outcome:
         rows: of `metrics.csv`.
         examples: row name -> its frames of the example windows, `(n, factor - 1, *space)`, float16.
         features: row name -> Inception features of all its frames, `(N, F)`; empty without the extractor.
+        labelled: row name -> its frames of the windows that have a label, `(n, factor - 1, *space)`, float16.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     examples: dict[str, np.ndarray] = field(default_factory=dict)
     features: dict[str, np.ndarray] = field(default_factory=dict)
+    labelled: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,7 @@ class Scorer:
         outcome = Outcome()
         examples: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
         features: dict[str, list[np.ndarray]] = defaultdict(list)
+        labelled: dict[str, list[np.ndarray]] = defaultdict(list)
         warm = self.device.type != "cuda"
         with tqdm(total=len(dataset), desc=f"{cell.method} x{cell.factor}", unit="window") as bar:
             for indices, items in batches(dataset, self.batch_size):
@@ -104,13 +115,18 @@ class Scorer:
                     outcome.rows += self._rows(cell, items, inputs, result)
                     if self.inception is not None:
                         features[result.name].append(self.features(result.frames))
-                    for index, frames in zip(indices, result.frames, strict=True):
-                        if index in wanted:
-                            examples[result.name][index] = frames[:, 0].cpu().numpy().astype(np.float16)
+                    for index, item, frames in zip(indices, items, result.frames, strict=True):
+                        if index in wanted or "label" in item:
+                            kept = frames[:, 0].cpu().numpy().astype(np.float16)
+                            if index in wanted:
+                                examples[result.name][index] = kept
+                            if "label" in item:
+                                labelled[result.name].append(kept)
                 bar.update(len(indices))
         outcome.rows.sort(key=lambda row: row["samples"])
         outcome.examples = {name: np.stack([at[index] for index in wanted]) for name, at in examples.items()}
         outcome.features = {name: np.concatenate(parts) for name, parts in features.items()}
+        outcome.labelled = {name: np.stack(kept) for name, kept in labelled.items()}
         return outcome
 
     def features(self, frames: torch.Tensor) -> np.ndarray:
@@ -125,15 +141,16 @@ class Scorer:
         )
 
     @torch.no_grad()
-    def generation_time(self, method: Interpolator, item: dict[str, Any]) -> float:
-        """Median seconds, of up to three calls, of one slice (cine slice) in the middle of one gap, alone in its batch.
+    def generation_time(self, method: Interpolator, items: list[dict[str, Any]]) -> float:
+        """Median seconds, of up to three calls, per slice (cine slice) in the middle of each of these windows' gaps.
 
-        A first call is not counted where a device must start up; one that takes long is not repeated.
+        All windows are one batch; a single one is alone in it. A first call is not counted where a device must start
+        up; one that takes long is not repeated.
         """
         method = method.to(self.device).eval()
-        neighbours = gather_neighbours([item], method.num_neighbours)[0].to(self.device)
+        neighbours = gather_neighbours(items, method.num_neighbours).to(self.device)
         middle = torch.tensor([0.5], device=self.device)
-        seeds = [window_seed(item, self.seed, 0)]
+        seeds = [window_seed(item, self.seed, 0) for item in items]
 
         def timed_call() -> float:
             start = self._now()
@@ -146,13 +163,13 @@ class Scorer:
         times = [timed_call()]
         while len(times) < 3 and times[0] < LONG_CALL_S:
             times.append(timed_call())
-        return float(np.median(times))
+        return float(np.median(times)) / len(items)
 
-    def _predict(self, cell: Cell, items: list[dict[str, Any]]) -> tuple[list[torch.Tensor], float, str]:
-        """K samples of the unknown frames, each `(B, factor - 1, 1, *space)`; the seconds they took; the inputs."""
+    def _predict(self, cell: Cell, items: list[dict[str, Any]]) -> tuple[list[torch.Tensor], float, list[str]]:
+        """K samples of the unknown frames, each `(B, factor - 1, 1, *space)`; the seconds they took; items' inputs."""
         method = self.methods[cell.method].to(self.device).eval()
-        neighbours, inputs = gather_neighbours(items, method.num_neighbours)
-        neighbours = neighbours.to(self.device)
+        neighbours = gather_neighbours(items, method.num_neighbours).to(self.device)
+        inputs = [describe_inputs(item, method.num_neighbours) for item in items]
         positions = torch.arange(1, cell.factor, device=self.device) / cell.factor
         samples = []
         start = self._now()
@@ -162,7 +179,7 @@ class Scorer:
                 samples.append(interpolate(method, neighbours, positions, seeds))
         return samples, self._now() - start, inputs
 
-    def _predict_oracle(self, cell: Cell, items: list[dict[str, Any]]) -> tuple[list[torch.Tensor], float, str]:
+    def _predict_oracle(self, cell: Cell, items: list[dict[str, Any]]) -> tuple[list[torch.Tensor], float, list[str]]:
         """As `_predict`, for a callable that sees every frame."""
         oracle, frames = self.oracles[cell.method], stack_frames(items).to(self.device)
         # An oracle of 2D images, known by the method it belongs to, sees a cine phase by phase.
@@ -173,7 +190,7 @@ class Scorer:
                 pred = oracle(frames.movedim(3, 1).flatten(0, 1)).unflatten(0, (len(items), -1)).movedim(1, 3)
             else:
                 pred = oracle(frames)
-        return [pred[:, 1:-1].float()], self._now() - start, f"all {self.modality.image}s"
+        return [pred[:, 1:-1].float()], self._now() - start, [f"all {self.modality.image}s"] * len(items)
 
     def _results(
         self, cell: Cell, items: list[dict[str, Any]], samples: list[torch.Tensor], seconds: float
@@ -196,12 +213,18 @@ class Scorer:
             results.append(Result(name, len(samples), mean, measure(mean), per_frame))
         return results
 
-    def _rows(self, cell: Cell, items: list[dict[str, Any]], inputs: str, result: Result) -> list[dict[str, Any]]:
+    def _rows(self, cell: Cell, items: list[dict[str, Any]], inputs: list[str], result: Result) -> list[dict[str, Any]]:
         rows, names = [], columns(self.modality.metrics)
         phases = result.frames.shape[3] if result.frames.ndim == 6 else 1
         for k, (item, step) in enumerate(itertools.product(items, range(1, cell.factor))):
             patient, scan, first, crop = identity(item)
-            row = (result.name, "oracle" if cell.is_oracle else "method", inputs, result.num_samples, cell.factor)
+            row = (
+                result.name,
+                "oracle" if cell.is_oracle else "method",
+                inputs[k // (cell.factor - 1)],
+                result.num_samples,
+                cell.factor,
+            )
             row += (patient, scan, first, *crop, step, f"{step / cell.factor:.4f}", phases)
             row += tuple(NOT_AVAILABLE if v is None else f"{v[k]:.6f}" for v in result.scores.values())
             rows.append(dict(zip(names, (*row, f"{result.seconds_per_frame:.6f}"), strict=True)))

@@ -24,11 +24,11 @@ _COMMON = (
     "Intensities in [0, 1], data range 1; SSIM 11 x 11 Gaussian, sigma 1.5. "
     "Brackets: 95 % bootstrap interval over patients. Oracles see the images they are scored on. "
 )
-_PSNR, _LPIPS = Metric("psnr", "PSNR (dB)"), Metric("lpips", "LPIPS", digits=3)
+_PSNR, _LPIPS = Metric("psnr", "PSNR (dB)"), Metric("lpips", "LPIPS", digits=3, better="lower")
 _SSIM_PERCENT, _SSIM = Metric("ssim", "SSIM (%)", scale=100.0), Metric("ssim", "SSIM", digits=3)
 # The predecessor of CaLID's code measured SSIM on [-1, 1] images with data range 1 (B20).
 _SSIM_LEGACY = Metric("ssim_legacy", "SSIM of [-1, 1] images at range 1", digits=3)
-_ROUGHNESS = Metric("roughness", "Temporal roughness (truth = 1)")
+_ROUGHNESS = Metric("roughness", "Temporal roughness (truth = 1)", better="one")
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,25 @@ CALID_TABLE_1: dict[str, dict[str, tuple[float | None, ...]]] = {
     },
 }
 
+#: CaLID, Table II, at the midpoint of a gap of two slices, by MedFormer: region -> measure -> method -> number. Whether
+#: distances are in mm or in pixels is not stated (B23).
+CALID_TABLE_2: dict[str, dict[str, dict[str, float]]] = {
+    region: {
+        measure: dict(zip(("DiffAE", "DMCVR", "CaLID+", "Original"), numbers, strict=True))
+        for measure, numbers in zip(("dice", "asd", "hd", "assd"), measures, strict=True)
+    }
+    for region, measures in {
+        "Mean": ((0.823, 0.823, 0.861, 0.955), (1.151, 1.180, 0.850, 0.330), (3.674, 3.684, 2.816, 1.835),
+                 (1.153, 1.183, 0.896, 0.349)),
+        "LVC": ((0.901, 0.900, 0.920, 0.979), (0.995, 1.002, 0.816, 0.253), (2.461, 2.511, 2.052, 1.244),
+                (1.009, 1.022, 0.829, 0.261)),
+        "LVM": ((0.752, 0.754, 0.800, 0.946), (0.874, 0.857, 0.723, 0.257), (3.107, 3.087, 2.513, 1.444),
+                (0.886, 0.894, 0.757, 0.268)),
+        "RVC": ((0.819, 0.816, 0.867, 0.939), (1.583, 1.681, 1.011, 0.480), (5.454, 5.455, 3.885, 2.817),
+                (1.566, 1.634, 1.101, 0.518)),
+    }.items()
+}  # fmt: skip
+
 #: Our names of the paper's averages: the midpoint of linear interpolation is the average of the two neighbours (B21).
 _AVERAGES = {
     **dict.fromkeys(("Linear", "Pixel average", "Average"), "Bilinear Pixel"),

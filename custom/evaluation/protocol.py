@@ -37,6 +37,7 @@ import hashlib
 import json
 import logging
 import re
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -72,7 +73,8 @@ class InterpolationBenchmark(Evaluator):
             `custom.data.triplets.GridTripletDataset` with `gap=factor`). An item has `image` `(factor + 1, 1, *space)`
             in [0, 1], `patient`, `scan`, `first`, `crop` (y, x), and may have `stride` (by default the data set's) and
             `outer`, the frames beyond its ends, `(2 n, 1, *space)`, half of them before the window.
-        methods: name -> interpolator. The names are the rows of the tables.
+        methods: name -> interpolator. The names are the rows of the tables. A mapping that loads a network when it is
+            asked for it is left as it is (`custom.evaluation.bundle_methods.LoadedMethods`).
         output_dir: folder of the results.
         device: where the methods run.
         oracles: name -> callable that maps all frames of a batch of windows, `(B, factor + 1, 1, *space)`, to the same
@@ -87,6 +89,7 @@ class InterpolationBenchmark(Evaluator):
         modality: "oct", "cmr" (slices) or "cmr_cine" (cine slices): measures, words and paper of the tables.
         inception: `custom.metrics.inception.load_inception()`; where that is None rFID is "not available".
         timed: name of a method -> the same method at the steps that the paper's generation time is given for (128).
+        keep_labelled: keep what every method gives for windows that have a `label` (`labelled_frames`).
         val_handlers: Ignite handlers; `engine.state.metrics` holds the averages when the epoch completes.
     """
 
@@ -107,10 +110,12 @@ class InterpolationBenchmark(Evaluator):
         modality: str = "oct",
         inception: nn.Module | None = None,
         timed: Mapping[str, Interpolator] | None = None,
+        keep_labelled: bool = False,
         val_handlers: Sequence | None = None,
     ) -> None:
         self.windows = {int(factor): dataset for factor, dataset in windows.items()}
-        self.methods, self.oracles = dict(methods), dict(oracles or {})
+        self.methods, self.oracles = methods, {} if oracles is None else oracles
+        self.keep_labelled = keep_labelled
         self.num_samples = {name: int(k) for name, k in (num_samples or {}).items()}
         self.timed = dict(timed or {})
         for option, names in (("num_samples", self.num_samples), ("timed", self.timed)):
@@ -148,7 +153,7 @@ class InterpolationBenchmark(Evaluator):
     @cached_property
     def fingerprints(self) -> dict[str, str]:
         """Of every method and oracle, taken once: handlers may load weights until the first cell starts."""
-        return {name: fingerprint(method) for name, method in (self.methods | self.oracles).items()}
+        return {name: fingerprint(method) for name, method in ChainMap(self.oracles, self.methods).items()}
 
     def part(self, cell: Cell) -> Path:
         """The file of a finished cell: its name changes with whatever could change its numbers."""
@@ -163,8 +168,14 @@ class InterpolationBenchmark(Evaluator):
         return self.output_dir / "parts" / f"{re.sub(r'[^A-Za-z0-9_]+', '_', name)}_{key}.csv"
 
     def _iteration(self, engine: Engine, cell: Cell) -> dict[str, Any]:
+        self.ensure(cell)
+        return {"method": cell.method, "factor": cell.factor}
+
+    def ensure(self, cell: Cell) -> Path:
+        """Score a cell unless that is done; returns its part."""
         part = self.part(cell)
-        if part.exists():
+        labelled = part.with_suffix(".labelled.npz")
+        if part.exists() and (labelled.exists() or not self.keep_labelled):
             logger.info("%s at x%d: kept from an earlier run (%s)", cell.method, cell.factor, part.name)
         else:
             part.parent.mkdir(parents=True, exist_ok=True)
@@ -173,9 +184,11 @@ class InterpolationBenchmark(Evaluator):
             _save_arrays(part.with_suffix(".npz"), outcome.examples)
             if outcome.features:
                 _save_arrays(part.with_suffix(".features.npz"), outcome.features)
+            if self.keep_labelled:
+                _save_arrays(labelled, outcome.labelled)
             with Replacing(part) as temporary:
                 write_rows(temporary, outcome.rows)
-        return {"method": cell.method, "factor": cell.factor}
+        return part
 
     def _report(self, engine: Engine) -> None:
         """Gather the parts into tables and figures; hand the averages to the handlers."""
@@ -229,12 +242,17 @@ class InterpolationBenchmark(Evaluator):
             path = self._part(f"time_{name}", *content).with_suffix(".json")
             if not path.exists():
                 logger.info("%s: timing one slice", name)
-                value = self.scorer.generation_time(method, self.windows[factor][survey.examples[0]])
+                value = self.scorer.generation_time(method, [self.windows[factor][survey.examples[0]]])
                 with Replacing(path) as temporary:
                     temporary.write_text(json.dumps(value))
             seconds[name] = json.loads(path.read_text())
         for line in summary:
             line["gen_seconds"] = seconds.get(line["method"])
+
+    def labelled_frames(self, cell: Cell) -> dict[str, np.ndarray]:
+        """Row name -> its frames of the windows that have a label, in their order, `(n, factor - 1, *space)`."""
+        with np.load(self.ensure(cell).with_suffix(".labelled.npz")) as stacks:
+            return {name: stack.astype(np.float32) for name, stack in stacks.items()}
 
     def examples(self) -> dict[int, tuple[np.ndarray, dict[str, np.ndarray]]]:
         """Factor -> true windows `(n, factor + 1, *space)`, and method -> unknown frames `(n, factor - 1, *space)`."""

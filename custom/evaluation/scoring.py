@@ -34,12 +34,18 @@ class Metric:
         label: heading in Markdown, LaTeX and figures.
         scale: the CSV value times this is what the tables show (percent, where a paper prints percent).
         digits: decimals shown.
+        better: "higher", "lower" or "one": where the best value lies.
     """
 
     key: str
     label: str
     scale: float = 1.0
     digits: int = 2
+    better: str = "higher"
+
+    def goodness(self, value: float) -> float:
+        """A number that is larger the better the value is."""
+        return {"higher": value, "lower": -value, "one": -abs(value - 1)}[self.better]
 
     def show(self, value: float) -> str:
         """The value as the tables print it."""

@@ -25,6 +25,7 @@ from custom.evaluation.table_1 import Line, pair, row_name, show_rfid, table_1
 from custom.metrics.statistics import bootstrap_interval, paired_difference
 
 SINGLE_PATIENT = "single patient"
+FIRST_MEASURE = 3
 
 
 def by_patient(rows: Iterable[Mapping[str, str]], key: str) -> dict[str, list[float]]:
@@ -111,26 +112,46 @@ def markdown(lines: list[Line], modality: Modality, *, device: str, batch_size: 
         text += ["## In the form of the paper's first table", "", *markdown_table(header, body)]
     for factor in factors:
         here = [line for line in lines if line["factor"] == factor]
-        patients, images = here[0]["patients"], here[0]["images"]
-        counts = f"N = {patients} patients" if patients > 1 else f"N = 1: {SINGLE_PATIENT}, so no intervals"
-        counts += f"; {images} unknown {modality.image}s{', counting phases' * (modality.key == 'cmr_cine')}."
-        text += ["", f"## x{factor}", "", f"{counts} Seconds: {device}, batches of {batch_size} gaps.", ""]
-        header = ["Method", "Inputs", *(metric.label for metric in modality.metrics)]
-        header += ["rFID"] * modality.has_rfid + [f"Seconds per {modality.image}"]
-        header += ["PSNR over baseline (dB)"]
-        header += [f"PSNR / SSIM ({modality.paper.label})"] * (modality.form == "factors")
-        text += markdown_table(header, [_details(line, modality) for line in here])
+        counts = f"{counted(here, modality)} Seconds: {device}, batches of {batch_size} gaps."
+        text += ["", f"## x{factor}", "", counts, ""]
+        text += markdown_table(*details_table(here, modality))
     return "\n".join(text) + "\n"
+
+
+def counted(lines: list[Line], modality: Modality) -> str:
+    """How many patients and images the lines of one factor are over, in words."""
+    patients, images = lines[0]["patients"], lines[0]["images"]
+    counts = f"N = {patients} patients" if patients > 1 else f"N = 1: {SINGLE_PATIENT}, so no intervals"
+    return counts + f"; {images} unknown {modality.image}s{', counting phases' * (modality.key == 'cmr_cine')}."
+
+
+def details_table(lines: list[Line], modality: Modality) -> tuple[list[str], list[list[str]]]:
+    """Header and rows with every measure, of the lines of one factor; the measures begin at column `FIRST_MEASURE`."""
+    header = ["Method", "Inputs", f"Patients / {modality.image}s", *(metric.label for metric in modality.metrics)]
+    header += ["rFID"] * modality.has_rfid + [f"Seconds per {modality.image}"]
+    header += ["PSNR over baseline (dB)"]
+    header += [f"PSNR / SSIM ({modality.paper.label})"] * (modality.form == "factors")
+    return header, [_details(line, modality) for line in lines]
 
 
 def latex(lines: list[Line], modality: Modality) -> str:
     """The paper's first table in form, as a LaTeX table (needs the booktabs package)."""
-    header, body = table_1(lines, modality)
+    return latex_table(*table_1(lines, modality), modality.protocol)
+
+
+def latex_table(header: Sequence[str], body: Iterable[Sequence[str]], caption: str) -> str:
+    """A LaTeX table (needs the booktabs package); the first column is text."""
     columns = "l" + "c" * (len(header) - 1)
-    rows = [" & ".join(row).replace("%", r"\%").replace("×", r"$\times$") + r" \\" for row in (header, *body)]
-    caption = modality.protocol.replace("%", r"\%")
+    rows = [_latex(" & ".join(row)) + r" \\" for row in (header, *body)]
+    caption = caption.replace("%", r"\%")
     text = [r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
     return "\n".join([*text, rows[0], r"\midrule", *rows[1:], r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+
+def _latex(text: str) -> str:
+    for symbol, macro in (("%", r"\%"), ("×", r"$\times$"), ("↑", r"$\uparrow$"), ("↓", r"$\downarrow$")):
+        text = text.replace(symbol, macro)
+    return text
 
 
 def markdown_table(header: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
@@ -151,7 +172,8 @@ def _details(line: Line, modality: Modality) -> list[str]:
     ]
     if modality.has_rfid:
         values.append(show_rfid(line))
-    row = [row_name(line["method"], line["kind"]), line["inputs"], *values, f"{line['seconds']:.3g}", paired]
+    count = f"{line['patients']} / {line['images']}"
+    row = [row_name(line["method"], line["kind"]), line["inputs"], count, *values, f"{line['seconds']:.3g}", paired]
     if modality.form == "factors":
         row.append(pair(line, "paper_psnr", "paper_ssim", 1.0))
     return row

@@ -123,10 +123,15 @@ def test_a_2d_method_sees_a_cine_phase_by_phase_with_one_seed_per_slice():
 
 def test_neighbours_of_cines_are_gathered_and_replicated():
     items = Triplets().items[:2]
-    four, text = batches.gather_neighbours(items, 4)
-    assert four.shape == (2, 4, 1, 6, SIZE, SIZE) and text == "4"
-    six, text = batches.gather_neighbours(items, 6)
-    assert torch.equal(six[:, 0], six[:, 1]) and text == "6 (2 replicated)"
+    assert batches.gather_neighbours(items, 4).shape == (2, 4, 1, 6, SIZE, SIZE)
+    six = batches.gather_neighbours(items, 6)
+    assert torch.equal(six[:, 0], six[:, 1])
+    # These windows' outer slices are replicas themselves.
+    assert [batches.describe_inputs(items[0], count) for count in (2, 4, 6)] == [
+        "2",
+        "4 (2 replicated)",
+        "6 (4 replicated)",
+    ]
 
 
 def test_cines_are_scored_and_drawn_and_nothing_speaks_of_frames(tmp_path):

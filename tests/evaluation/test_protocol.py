@@ -20,7 +20,7 @@ import torch
 from ignite.engine import Events
 from torch import nn
 
-from custom.evaluation.batches import gather_neighbours, window_seed
+from custom.evaluation.batches import describe_inputs, gather_neighbours, window_seed
 from custom.evaluation.protocol import InterpolationBenchmark
 from custom.evaluation.survey import fingerprint
 from custom.interpolators.base import Interpolator
@@ -148,12 +148,14 @@ def test_changed_options_weights_or_pixels_are_measured_again(tmp_path, make_win
 def test_four_neighbours_are_real_where_the_window_has_them_and_replicated_elsewhere():
     frames = torch.arange(7.0).reshape(7, 1, 1, 1).expand(7, 1, 2, 2)
     inner = {"image": frames[2:5]}
-    neighbours, text = gather_neighbours([inner], 4)
-    assert neighbours[0, :, 0, 0, 0].tolist() == [2, 2, 4, 4] and text == "4 (2 replicated)"
-    neighbours, text = gather_neighbours([inner | {"outer": frames[[0, 6]]}], 4)
-    assert neighbours[0, :, 0, 0, 0].tolist() == [0, 2, 4, 6] and text == "4"
-    neighbours, text = gather_neighbours([inner | {"outer": frames[[0, 6]]}], 2)
-    assert neighbours[0, :, 0, 0, 0].tolist() == [2, 4] and text == "2"
+    known = inner | {"outer": frames[[0, 6]]}
+    assert gather_neighbours([inner], 4)[0, :, 0, 0, 0].tolist() == [2, 2, 4, 4]
+    assert gather_neighbours([known], 4)[0, :, 0, 0, 0].tolist() == [0, 2, 4, 6]
+    assert gather_neighbours([known], 2)[0, :, 0, 0, 0].tolist() == [2, 4]
+    described = [describe_inputs(inner, 4), describe_inputs(known, 4), describe_inputs(known, 2)]
+    assert described == ["4 (2 replicated)", "4", "2"]
+    # At the ends of a stack the data set itself replicates.
+    assert describe_inputs(inner | {"outer": frames[[2, 6]]}, 4) == "4 (1 replicated)"
 
 
 def test_seeds_tell_windows_and_samples_apart(make_windows):
