@@ -10,7 +10,7 @@
 # limitations under the License.
 
 
-"""Single slices with their segmentation, drawn at random from stacks and cines: what a 2D segmenter learns from."""
+"""Slices with their segmentation: single ones at random to train a 2D segmenter on, whole stacks to test it on."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ import torch
 from monai.transforms import Compose, EnsureTyped
 from torch.utils.data import Dataset
 
-from custom.data.labels import NUM_CLASSES, LabelSet, candidate_classes
+from custom.data.labels import NUM_CLASSES, LabelSet, candidate_classes, known_classes, read_labels
 from custom.data.stack_set import StackSet
 from custom.data.stacks import to_unit
 from custom.errors import InputError
+from custom.geometry import spacing_from_affine
+from custom.metrics.clinical import voxel_volume_mm3
 
 
 class LabelledSliceDataset(Dataset):
@@ -56,10 +58,7 @@ class LabelledSliceDataset(Dataset):
         num_classes: int = NUM_CLASSES,
         cache_gib: float = 4.0,
     ) -> None:
-        labelled = [entry for entry in data if "label" in entry]
-        if not labelled:
-            where = data[0]["image"] if data else "datalist"
-            raise InputError(where, "has no mask, nor has any other entry", 'name masks in the datalist as "label"')
+        labelled = _with_mask(data)
         self.stacks = StackSet(labelled, 0, cache_gib)
         self.labels = LabelSet(labelled, self.stacks.infos, num_classes)
         self.num_draws, self.seed, self.num_classes = num_draws, seed, num_classes
@@ -94,3 +93,67 @@ class LabelledSliceDataset(Dataset):
             "patient": self.stacks.patients[stack],
             "scan": self.stacks.name(stack, place[1]),
         }
+
+
+class LabelledStackDataset(Dataset):
+    """Whole stacks and cines with their segmentation: what a segmenter is tested on.
+
+    Args:
+        data: as :class:`LabelledSliceDataset`.
+        slice_spacing_mm: of stacks that are denser, such as the phantom's truth, every so many slices are taken that
+            come nearest to this spacing; None for all.
+        phase_step: each so many phases of a cine.
+        num_classes: background included.
+
+    Raises:
+        InputError: a stack is unusable, or no entry has a mask.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict],
+        slice_spacing_mm: float | None = 8.0,
+        phase_step: int = 1,
+        num_classes: int = NUM_CLASSES,
+    ) -> None:
+        labelled = _with_mask(data)
+        self.stacks = StackSet(labelled, 0, cache_gib=0)
+        self.known = [known_classes(entry, num_classes) for entry in labelled]
+        self.paths = [entry["label"] for entry in labelled]
+        self.slice_spacing_mm, self.phase_step, self.num_classes = slice_spacing_mm, phase_step, num_classes
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> dict:
+        """Stack `index`.
+
+        Returns:
+            "image" `(N, T, H, W)` in [0, 1] and "label" of the same shape, uint8; "spacing_mm" along N, H and W;
+            "voxel_mm3", "label_classes", "patient" and "scan".
+        """
+        info = self.stacks.infos[index]
+        wanted = self.slice_spacing_mm or info.spacing_mm
+        stride = max(1, round(wanted / info.spacing_mm))
+        usable = self.stacks.ranges[index]
+        picked = slice(usable.start, usable.stop, stride), slice(None, None, self.phase_step)
+        spacing = spacing_from_affine(info.affine)
+        in_plane = tuple(float(mm) for axis, mm in enumerate(spacing) if axis != info.axis)
+        return {
+            "image": torch.from_numpy(to_unit(info, self.stacks.cache.whole(self.stacks.keys[index])[picked])),
+            "label": torch.from_numpy(read_labels(self.paths[index], info, self.num_classes)[picked]),
+            "spacing_mm": (stride * info.spacing_mm, *in_plane),
+            "voxel_mm3": stride * voxel_volume_mm3(info.affine),
+            "label_classes": self.known[index],
+            "patient": self.stacks.patients[index],
+            "scan": self.stacks.name(index, None),
+        }
+
+
+def _with_mask(data: Sequence[dict]) -> list[dict]:
+    """The entries that have a mask; InputError if none has."""
+    labelled = [entry for entry in data if "label" in entry]
+    if not labelled:
+        where = data[0]["image"] if data else "datalist"
+        raise InputError(where, "has no mask, nor has any other entry", 'name masks in the datalist as "label"')
+    return labelled

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch.utils.data import Dataset
 
+from custom.data.labels import LabelSet, cut_labels
 from custom.data.nifti import stem
 from custom.data.outer import with_outer
 from custom.data.stack_set import StackSet, as_item, cyclic_phases
@@ -163,6 +164,7 @@ class GridTripletDataset(Dataset):
         max_windows_per_stack: at most this many items, spread evenly over the slices and phases of a stack; None for
             all.
         seed: of the choice that `max_windows_per_stack` makes, once per file name.
+        labels: also give the segmentation of stacks whose entry names one, see `custom.data.labels`.
         cache_gib: see `custom.data.frame_cache.ScanCache`.
 
     Raises:
@@ -180,9 +182,11 @@ class GridTripletDataset(Dataset):
         crop_size: Sequence[int] | None = (128, 128),
         max_windows_per_stack: int | None = None,
         seed: int = 0,
+        labels: bool = False,
         cache_gib: float = 4.0,
     ) -> None:
         self.stacks = StackSet(data, phases, cache_gib)
+        self.labels = LabelSet(data, self.stacks.infos) if labels else None
         self.gap, self.phases = gap, phases
         self.crop_size = None if crop_size is None else tuple(crop_size)
         self.strides: list[int] = []
@@ -217,6 +221,8 @@ class GridTripletDataset(Dataset):
             "image" `(gap + 1, 1, [n,] h, w)` in [0, 1]; "outer" `(2, 1, [n,] h, w)`, the known slices before and after
             those two, at the same distance, replicated at the ends of the stack; "patient", "scan", "first", "stride",
             "half_gap_mm" and "crop" (y, x), negative where the plane is smaller than the crop, None for whole planes.
+            With `labels` and a mask also "label" `(gap + 1, 1, [n,] h, w)` uint8 and "label_classes", the structures
+            that the mask knows.
         """
         stack, first, phase = self.windows[index]
         info, usable, stride = self.stacks.infos[stack], self.stacks.ranges[stack], self.strides[stack]
@@ -225,6 +231,10 @@ class GridTripletDataset(Dataset):
         rows, columns = (np.arange(c, c + n, dtype=float) for c, n in zip(self.corners[stack], size, strict=True))
         slices = with_outer(first, self.gap, stride, usable)
         image = self.stacks.cut(stack, slices, phases, rows, columns)
+        labels = {}
+        if self.labels is not None and self.labels.paths[stack] is not None:
+            label = cut_labels(self.labels.whole(stack), slices[1:-1], phases, rows, columns)
+            labels = {"label": as_item(label, self.phases), "label_classes": self.labels.known[stack]}
         return {
             "image": as_item(image[1:-1], self.phases),
             "outer": as_item(image[[0, -1]], self.phases),
@@ -234,6 +244,7 @@ class GridTripletDataset(Dataset):
             "stride": stride,
             "half_gap_mm": self.gap / 2 * stride * info.spacing_mm,
             "crop": self.corners[stack] if self.crop_size else None,
+            **labels,
         }
 
 

@@ -177,8 +177,7 @@ class FolderInterpolator(Evaluator):
         """
         self._outputs, self._failures = {}, []
         try:
-            self.inferer.validate()
-            self.network.validate()
+            self._validate()
             check_output_dir(self.output_dir)
             self.state.epoch_length = len(self.dataset)
             self._prepare_network()
@@ -188,6 +187,11 @@ class FolderInterpolator(Evaluator):
         if self._failures:
             names = ", ".join(Path(path).name for path in self._failures)
             raise SystemExit(f"error: {len(self._failures)} of {len(self.dataset)} {self.noun}s failed: {names}")
+
+    def _validate(self) -> None:
+        """Raise ValueError if an option is unusable."""
+        self.inferer.validate()
+        self.network.validate()
 
     def _prepare_network(self) -> None:
         if self.checkpoint is not None:
