@@ -54,6 +54,7 @@ def prepare(
     size: int = 128,
     centre: str = "auto",
     intensity: str = "volume",
+    masks: str = "ours",
     frames: str = "cine",
     slice_axis: int | None = None,
     series: str | None = None,
@@ -82,6 +83,9 @@ def prepare(
             phases of a cine, or of two files, differ), image, or auto: the first of these there is.
         intensity: volume stores values as they are, their range is taken per volume later. slice makes the 99.5
             percentile of all slices equal, for sets that were scaled slice by slice.
+        masks: how the masks number structures: ours or mnms (1 LV cavity, 2 myocardium, 3 RV cavity), acdc (3, 2, 1),
+            lv_cavity (1, and nothing else is drawn), or pairs theirs=ours such as 3=1,2=2; numbers without a pair
+            become background. What is not drawn is noted as unknown ("label_classes" in the datalist).
         frames: of NIfTI scans with both a cine and single phases: cine takes the cine, single the phases.
         slice_axis: array axis between slices of NIfTI files. Default: that of largest spacing.
         series: regular expression; of DICOM only series whose description matches.
@@ -96,7 +100,7 @@ def prepare(
         val_patients: the same for validation. With both, all others train.
         seed: of the split.
     """
-    options = ConversionOptions(spacing, size, centre, intensity)
+    options = ConversionOptions(spacing, size, centre, intensity, masks)
     dicom = DicomOptions(series, min_slices, duplicates, drop_incomplete)
     if frames not in ("cine", "single"):
         raise InputError("--frames", f"is {frames}", "choose from cine, single")

@@ -24,6 +24,7 @@ import numpy as np
 
 from custom.data.cmr_centre import METHODS, find_centre
 from custom.data.cmr_crop import PlaneCrop, as_dtype, equalise_gains, plan_crop
+from custom.data.labels import CLASS_NAMES, mask_numbers, renumbered
 from custom.data.nifti import NiftiWriter, output_header
 from custom.data.provenance import sidecar_path, write_json
 from custom.data.stacks import StackInfo, stack_intensity_range
@@ -48,8 +49,10 @@ class ConversionOptions:
     size: int = 128
     centre: str = "auto"
     intensity: str = "volume"
+    masks: str = "ours"
 
     def __post_init__(self) -> None:
+        mask_numbers(self.masks)
         for name, allowed in {"centre": METHODS, "intensity": ("volume", "slice")}.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"--{name}", f"is {getattr(self, name)}", f"choose from {', '.join(allowed)}")
@@ -164,6 +167,10 @@ def _write_volume(
     record: Mapping[str, Any],
 ) -> dict[str, Any]:
     info, slices, gains, dtype = volume.info, volume.slices, None, None
+    numbers = mask_numbers(options.masks)
+    if options.masks == "ours" and volume.label is not None and volume.label.max() > max(numbers):
+        fault = f"has a mask with the number {volume.label.max()}"
+        raise InputError(info.path, fault, "say with --masks what its numbers stand for, such as --masks 255=1")
     if options.intensity == "slice":
         slices, gains = _with_gains(info, slices)
         dtype = slices.dtype
@@ -178,9 +185,11 @@ def _write_volume(
     entry = {"image": path.name, **entry}
     if volume.label is not None:
         (folder / LABELS_FOLDER).mkdir(exist_ok=True)
-        label = crop.cut(volume.label.astype(np.uint8), fill=0, order=0)
+        label = crop.cut(renumbered(volume.label, numbers), fill=0, order=0)
         write_window(folder / LABELS_FOLDER / path.name, info, label, affine, "mask", np.uint8)
         entry["label"] = f"{LABELS_FOLDER}/{path.name}"
+        if set(numbers.values()) != set(CLASS_NAMES):
+            entry["label_classes"] = sorted(set(numbers.values()))
     write_json(
         sidecar_path(path),
         {

@@ -36,6 +36,13 @@ CLASS_NAMES: dict[int, str] = {
 }
 """Structures by their number in a mask; 0 is background."""
 NUM_CLASSES = 1 + len(CLASS_NAMES)
+MASK_NUMBERS: dict[str, dict[int, int]] = {
+    "ours": {1: 1, 2: 2, 3: 3},
+    "mnms": {1: 1, 2: 2, 3: 3},
+    "acdc": {3: 1, 2: 2, 1: 3},
+    "lv_cavity": {1: 1},
+}
+"""How sets number the structures of their masks: set -> number there -> number here."""
 _REMEDY = "draw it on the grid of its image, with the numbers 0 background, 1 LV cavity, 2 myocardium, 3 RV cavity"
 
 
@@ -69,6 +76,33 @@ def read_labels(path: str | Path, image: StackInfo, num_classes: int = NUM_CLASS
         raise InputError(path, f"has values other than 0 to {num_classes - 1}", _REMEDY)
     labels = labels.reshape(*image.shape[:3], image.num_phases)
     return np.ascontiguousarray(np.moveaxis(labels, (image.axis, 3), (0, 1)))
+
+
+def mask_numbers(numbering: str) -> dict[int, int]:
+    """Number in a mask -> structure here, from the name of a set or from pairs such as "3=1,2=2".
+
+    Raises:
+        InputError: neither a known set nor pairs of numbers of which the second is a structure.
+    """
+    if numbering in MASK_NUMBERS:
+        return MASK_NUMBERS[numbering]
+    pairs = [pair.split("=") for pair in numbering.split(",")]
+    try:
+        numbers = {int(theirs): int(ours) for theirs, ours in pairs}
+    except ValueError:
+        numbers = {}
+    if not numbers or not set(numbers.values()) <= set(CLASS_NAMES) or 0 in numbers:
+        remedy = f"choose from {', '.join(MASK_NUMBERS)}, or give pairs theirs=ours such as 3=1,2=2,1=3"
+        raise InputError("--masks", f"is {numbering}", remedy)
+    return numbers
+
+
+def renumbered(labels: np.ndarray, numbers: Mapping[int, int]) -> np.ndarray:
+    """A mask with other numbers, uint8; values that `numbers` does not have become background."""
+    result = np.zeros(labels.shape, np.uint8)
+    for theirs, ours in numbers.items():
+        result[labels == theirs] = ours
+    return result
 
 
 def known_classes(entry: Mapping[str, object], num_classes: int = NUM_CLASSES) -> tuple[int, ...]:

@@ -117,6 +117,28 @@ def test_acdc_tree(tmp_path):
     entries = load_datalist(tmp_path / "single/datalist.json", "training")
     assert [Path(e["image"]).name for e in entries] == ["patient007_frame01.nii.gz", "patient007_frame04.nii.gz"]
     assert array_of(entries[0]["label"]).sum() == mask(data).sum() and {e["patient"] for e in entries} == {"patient007"}
+    assert "label_classes" not in entries[0], "all structures are drawn"
+
+
+@pytest.mark.parametrize(
+    ("masks", "number", "known"), [("acdc", 3, None), ("lv_cavity", 1, [1]), ("7=3,200=1", 1, [1, 3])]
+)
+def test_masks_are_renumbered_and_what_is_not_drawn_is_noted(tmp_path, masks, number, known):
+    theirs = {"acdc": 1, "lv_cavity": 1, "7=3,200=1": 200}[masks]
+    save(tmp_path / "in/p.nii.gz", heart())
+    save(tmp_path / "in/p_gt.nii.gz", mask(heart()) * theirs)
+    prepare(str(tmp_path / "in"), str(tmp_path / "out"), spacing=0, size=0, fractions="1,0,0", masks=masks)
+    (entry,) = load_datalist(tmp_path / "out/datalist.json", "training")
+    np.testing.assert_array_equal(array_of(entry["label"]), mask(heart()) * number)
+    assert entry.get("label_classes") == known
+
+
+def test_masks_of_unknown_numbers_are_refused(tmp_path):
+    save(tmp_path / "in/p.nii.gz", heart())
+    save(tmp_path / "in/p_gt.nii.gz", mask(heart()) * 255)
+    with pytest.raises(SystemExit):
+        prepare(str(tmp_path / "in"), str(tmp_path / "out"), spacing=0, size=0)
+    assert not list((tmp_path / "out").rglob("*.nii.gz"))
 
 
 def test_mnms_tree_leaves_long_axes_out(tmp_path):
@@ -205,8 +227,24 @@ def test_a_second_run_does_only_what_is_not_done(tmp_path):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"centre": "guess"}, {"intensity": "x"}, {"size": -1}, {"spacing": "a"}, {"source": "x"}, {"frames": "all"}]
-    + [{"fractions": "1,2"}, {"same_patient": "A"}, {"patient_pattern": "("}, {"patient_pattern": "zzz"}],
+    [
+        {"centre": "guess"},
+        {"intensity": "x"},
+        {"masks": "3"},
+        {"masks": "1=4"},
+        {"size": -1},
+        {"spacing": "a"},
+        {"source": "x"},
+        {"frames": "all"},
+    ]
+    + [
+        {"masks": "3"},
+        {"masks": "1=4"},
+        {"fractions": "1,2"},
+        {"same_patient": "A"},
+        {"patient_pattern": "("},
+        {"patient_pattern": "zzz"},
+    ],
 )
 def test_wrong_options_are_told_in_one_line(tmp_path, wrong):
     save(tmp_path / "in/p.nii.gz", heart())
