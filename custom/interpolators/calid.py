@@ -90,11 +90,6 @@ class CaLID(LatentMidpoint):
             raise ValueError(f"inversion_condition is 'pair' or 'self', got {self.inversion_condition!r}")
 
     @torch.no_grad()
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """The slice between two: `(B, 2, *space)` to `(B, 1, *space)`, in [0, 1]; for validation and the Zoo."""
-        return self.midpoint(image.unsqueeze(2), [0] * len(image))
-
-    @torch.no_grad()
     def midpoint(self, neighbours: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
         """See `MidpointInterpolator.midpoint`."""
         slices, window = pad_slices(neighbours.squeeze(2), self.divisor)

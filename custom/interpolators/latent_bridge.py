@@ -72,11 +72,6 @@ class LatentBridge(LatentMidpoint):
             raise ValueError(f"num_inference_steps must be at least 1, got {self.num_inference_steps!r}")
 
     @torch.no_grad()
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """The slice between two: `(B, 2, *space)` to `(B, 1, *space)`, in [0, 1]; for validation and the Zoo."""
-        return self.midpoint(image.unsqueeze(2), [0] * len(image))
-
-    @torch.no_grad()
     def midpoint(self, neighbours: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
         """See `MidpointInterpolator.midpoint`."""
         slices, window = pad_slices(neighbours.squeeze(2), self.divisor)

@@ -80,6 +80,11 @@ class LatentMidpoint(MidpointInterpolator):
         return ((self.autoencoder.decode(latents / self.latent_scale + self.latent_shift) + 1) / 2).clamp(0, 1)
 
     @torch.no_grad()
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """The slice between two: `(B, 2, *space)` to `(B, 1, *space)`, in [0, 1]; for validation and the Zoo."""
+        return self.midpoint(image.unsqueeze(2), [0] * len(image))
+
+    @torch.no_grad()
     def reconstruct(self, slices: torch.Tensor) -> torch.Tensor:
         """Slices `(B, L, 1, *space)` in [0, 1] through the autoencoder alone: the upper bound of any method with it."""
         padded, window = pad_slices(slices, self.divisor)

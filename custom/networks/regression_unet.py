@@ -25,6 +25,8 @@ from monai.networks.nets import BasicUNet
 from monai.networks.nets.diffusion_model_unet import zero_module
 from torch import nn
 
+from custom.networks.central_gap import CentralBlend
+
 
 class RegressionUNet(nn.Module):
     """Known slices to the unknown ones between the central two, as a correction of their linear interpolation.
@@ -57,11 +59,8 @@ class RegressionUNet(nn.Module):
             norm=("group", {"num_groups": norm_num_groups}),
         )
         zero_module(self.unet.final_conv)
-        shares = torch.arange(1, num_outputs + 1) / (num_outputs + 1)
-        self.register_buffer("shares", shares.view(1, -1, 1, 1), persistent=False)
+        self.blend = CentralBlend(num_outputs)
 
     def forward(self, neighbours: torch.Tensor) -> torch.Tensor:
         """Slices `(B, num_neighbours, H, W)` in [0, 1] to `(B, num_outputs, H, W)`; H and W multiples of `divisor`."""
-        left = self.num_neighbours // 2 - 1
-        before, after = neighbours[:, left : left + 1], neighbours[:, left + 1 : left + 2]
-        return torch.lerp(before, after, self.shares) + self.unet(2 * neighbours - 1)
+        return self.blend(neighbours) + self.unet(2 * neighbours - 1)
