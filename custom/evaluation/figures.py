@@ -30,6 +30,9 @@ from custom.metrics.statistics import bootstrap_interval
 
 MARKERS = ["o-", "s--", "D-.", "^-", "v--", "P-.", "*-", "X--", "p-.", "h-"]
 
+#: Rows of a comparison at one factor before it goes on in a further block.
+MOST_ROWS = 8
+
 #: True windows `(n, factor + 1, h, w)` that follow one another, and method -> unknown frames `(n, factor - 1, h, w)`.
 Example = tuple[np.ndarray, Mapping[str, np.ndarray]]
 
@@ -74,7 +77,10 @@ def draw_benchmark(
 
 
 def comparison(examples: Mapping[int, Example], coordinates: str) -> Figure:
-    """As Figure 3: one row per method; for each factor the middle frame of a gap and its absolute error."""
+    """As Figure 3: one row per method; for each factor the middle frame of a gap and its absolute error.
+
+    Many methods at a single factor stand in several blocks side by side.
+    """
     factors = sorted(examples)
     names = list(examples[factors[0]][1])
     middle = {f: (len(examples[f][0]) // 2, f // 2) for f in factors}
@@ -85,21 +91,29 @@ def comparison(examples: Mapping[int, Example], coordinates: str) -> Figure:
 
     white = _white(truths.values())
     h, w = truths[factors[0]].shape
-    columns, rows = 2 * len(factors), 1 + len(names)
-    figure, axes = panels(rows, columns, 1.5 * columns + 1.6, (1.5 * h / w) * rows + 0.6)
+    blocks = -(-(1 + len(names)) // MOST_ROWS) if len(factors) == 1 else len(factors)
+    rows = -(-(1 + len(names)) // blocks) if len(factors) == 1 else 1 + len(names)
+    figure, axes = panels(rows, 2 * blocks, 3.0 * blocks + 1.6, (1.5 * h / w) * rows + 0.6)
     for k, factor in enumerate(factors):
-        left, right = axes[:, 2 * k], axes[:, 2 * k + 1]
         window, frame = middle[factor]
-        ends = examples[factor][0][window, [0, -1]]
-        show_frame(left[0], truths[factor], synthetic=False, vmax=white)
-        show_error(right[0], abs(ends[1] - ends[0]), top, note="between the given ends")
-        left[0].set_title(f"×{factor}: position {frame}/{factor}", fontsize=9)
-        right[0].set_title("|difference|", fontsize=9)
-        for row, name in enumerate(names, start=1):
-            show_frame(left[row], frames[factor, name], True, _decibels(errors[factor, name]), white)
-            image = show_error(right[row], errors[factor, name], top)
-    for row, name in enumerate(["truth (acquired)", *names]):
-        label_row(axes[row, 0], name)
+        for place, name in enumerate(["truth (acquired)", *names]):
+            block, row = divmod(place, rows)
+            left, right = axes[row, 2 * (k + block)], axes[row, 2 * (k + block) + 1]
+            if row == 0:
+                left.set_title(f"×{factor}: position {frame}/{factor}", fontsize=9)
+                right.set_title("|difference|", fontsize=9)
+            if k == 0:
+                label_row(left, name)
+            if place == 0:
+                ends = examples[factor][0][window, [0, -1]]
+                show_frame(left, truths[factor], synthetic=False, vmax=white)
+                show_error(right, abs(ends[1] - ends[0]), top, note="between the given ends")
+            else:
+                show_frame(left, frames[factor, name], True, _decibels(errors[factor, name]), white)
+                image = show_error(right, errors[factor, name], top)
+    for panel in axes[:, 2 * (blocks - 1) :].flat if len(factors) == 1 else ():
+        if not panel.get_images():
+            panel.set_axis_off()
     label_axes(axes[-1, 0], coordinates)
     figure.colorbar(image, ax=axes, shrink=0.5, aspect=40, label="absolute error (intensities in [0, 1])")
     return figure

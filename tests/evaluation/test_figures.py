@@ -57,6 +57,19 @@ def test_comparison_shows_middle_frames_and_shares_one_error_scale():
     assert len(errors) == 6 and len({image.get_clim() for image in errors}) == 1
 
 
+def test_many_methods_at_one_factor_stand_in_blocks_side_by_side():
+    truth, _ = example(2)
+    methods = {f"method {k}": truth[:, 1:-1] * k / 20 for k in range(1, 12)}
+    figure = figures.comparison({2: (truth, methods)}, "cartesian")
+    names = [text.get_text().replace("\n", " ") for axes in figure.axes for text in axes.texts]
+    assert [name for name in names if name.startswith("method")] and {*methods} <= set(names)
+    images = [image.get_array() for axes in figure.axes for image in axes.get_images()]
+    assert len(images) == 2 * (1 + len(methods))
+    rows = len({round(axes.get_position().y0, 3) for axes in figure.axes if axes.get_images()})
+    assert rows <= figures.MOST_ROWS
+    assert any(np.array_equal(image, methods["method 11"][1, 0]) for image in images)
+
+
 def test_synthetic_and_acquired_frames_have_different_borders():
     figure, axes = plotting.panels(1, 2, 2, 1)
     plotting.show_frame(axes[0, 0], np.zeros((4, 4)), synthetic=False)
