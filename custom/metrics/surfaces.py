@@ -19,6 +19,7 @@ used: `HausdorffDistanceMetric(percentile=95)` gives nan, which its mean leaves 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -75,9 +76,11 @@ def surface_scores(pred: np.ndarray, truth: np.ndarray, spacing_mm: Sequence[flo
     if not pred.any() or not truth.any():
         return SurfaceScores(0.0, None, None, None, None, True)
     dice = 2 * np.count_nonzero(pred & truth) / (np.count_nonzero(pred) + np.count_nonzero(truth))
-    _, distances, _ = get_edge_surface_distance(
-        torch.from_numpy(pred), torch.from_numpy(truth), spacing=tuple(map(float, spacing_mm)), symmetric=True
-    )
+    with warnings.catch_warnings():  # MONAI 1.6.1 warns of an argument that it passes itself
+        warnings.simplefilter("ignore", FutureWarning)
+        _, distances, _ = get_edge_surface_distance(
+            torch.from_numpy(pred), torch.from_numpy(truth), spacing=tuple(map(float, spacing_mm)), symmetric=True
+        )
     there, back = (distance.double().numpy() for distance in distances)
     return SurfaceScores(
         dice=float(dice),
