@@ -52,7 +52,7 @@ class LatentBridge(LatentMidpoint):
         denoiser: BridgeDenoiser,
         kind: str = "brownian_bridge",
         noise_scale: float = 1.0,
-        num_inference_steps: int = 2,
+        num_inference_steps: int = 1,
         resampling: str = "linear",
         tile_size: Sequence[int] = (160, 160),
         tile_overlap: float = 0.2,
