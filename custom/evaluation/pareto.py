@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from custom.evaluation.figures import MARKERS
@@ -63,12 +64,11 @@ def pareto_figure(points: dict[Metric, Sequence[Point]], image: str) -> Figure:
             value = point.value * metric.scale
             if point.low is not None:
                 ends = [[value - point.low * metric.scale], [point.high * metric.scale - value]]
-                panel.errorbar(
-                    point.seconds, value, np.abs(ends), color=f"C{k % 10}", linewidth=0.8, alpha=0.5, zorder=2
-                )
-            marker = MARKERS[k % len(MARKERS)][0]
+                panel.errorbar(point.seconds, value, np.abs(ends), color=_colour(k), linewidth=0.8, alpha=0.5, zorder=2)
+            # Marker and colour go round at different paces: no two of many methods share both.
+            marker = MARKERS[(k + k // len(MARKERS)) % len(MARKERS)][0]
             size = 25 + 30 * np.sqrt(point.parameters)
-            panel.scatter(point.seconds, value, size, marker=marker, color=f"C{k % 10}", label=point.name, zorder=3)
+            panel.scatter(point.seconds, value, size, marker=marker, color=_colour(k), label=point.name, zorder=3)
         panel.set_xscale("log")
         panel.set_xlabel(f"seconds per {image}, alone", fontsize=9)
         panel.set_ylabel(metric.label, fontsize=9)
@@ -81,3 +81,8 @@ def pareto_figure(points: dict[Metric, Sequence[Point]], image: str) -> Figure:
         if hasattr(handle, "set_sizes"):
             handle.set_sizes([30])  # their areas in the panels are their parameters
     return figure
+
+
+def _colour(place: int) -> tuple[float, ...]:
+    """Ten strong colours, then their ten lighter shades."""
+    return colormaps["tab20"](2 * (place % 10) + place // 10 % 2)
