@@ -32,6 +32,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 from custom.data.sources import PHANTOM_SLICE_AXIS
 from custom.phantoms.cmr import CmrPhantomConfig, write_cmr_dataset
 from custom.phantoms.oct import OctPhantomConfig, write_phantom_dataset
+from custom.training.export import load_model
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE.parents[1] / "bundles"
@@ -274,6 +275,12 @@ def test_all_configs_define_the_same_network(name, overlay):
     count = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     least, most = RIVALS[name].paper_million if overlay else RIVALS[name].million
     assert least < count < most
+
+
+def test_shipped_weights_are_of_this_network(name):
+    parser = ConfigParser(load(name, "inference.json"))
+    network = load_model(parser.get_parsed_content("network_def"), FOLDER / name / "models" / "model.pt")
+    assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
 
 
 def test_metadata_is_complete_and_names_the_pinned_versions(name):

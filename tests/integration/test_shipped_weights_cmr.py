@@ -183,3 +183,17 @@ def test_tiles_leave_no_seam(case, one_step):
     assert len(tiles) >= 4 and len(relative) >= 4
     # 1.0 and 1.3 for the two bundles; 3.9 and 3.8 with tiles put side by side.
     assert np.mean(relative) < 2, relative
+
+
+@pytest.mark.parametrize("name", ["unet_regression", "flavr"])
+def test_networks_of_one_pass_beat_linear_interpolation(name):
+    slices = slices_of(CASES[0].heart, False)
+    parser = ConfigParser()
+    parser.read_config(BUNDLES / name / "configs" / "inference.json")
+    network = load_model(parser.get_parsed_content("network_def"), BUNDLES / name / "models" / "model.pt").eval()
+    gaps = range(1, len(slices) - 3)  # the slices beyond are two further on, the distance of the known ones
+    known = torch.stack([slices[[max(k - 2, 0), k, k + 2, min(k + 4, len(slices) - 1)]] for k in gaps])
+    known = known if network.num_neighbours == 4 else known[:, 1:3]
+    truth = torch.stack([slices[k + 1] for k in gaps])
+    ours, linear = (fidelity(method.interpolate(known, MIDDLE)[:, 0], truth) for method in (network, LinearFrames()))
+    assert ours[0] > linear[0] + 0.3 and ours[1] > linear[1], (ours, linear)
