@@ -27,6 +27,7 @@ import torch
 from monai.inferers import Inferer
 from monai.utils import convert_to_tensor
 
+from custom.data.labels import CLASS_NAMES
 from custom.data.nifti import stem
 from custom.data.provenance import SYNTHETIC_KEY, read_synthetic_frames, sha256_of, sidecar_path, write_json
 from custom.data.stacks import inspect_stack, read_slices, to_unit, write_stack
@@ -125,7 +126,7 @@ class StackSegmenter(FolderInterpolator):
             "input": path.name,
             "input_sha256": sha256_of(path),
             "output": output.name,
-            "labels": {"0": "background", "1": "LV cavity", "2": "myocardium", "3": "RV cavity"},
+            "labels": {"0": "background", **{str(number): name for number, name in CLASS_NAMES.items()}},
         }
         record |= _synthetic_of(path, info.num_slices)
         if output.exists() and measures.exists() and _says(output, record):

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -71,14 +71,26 @@ class LatentBridge(LatentMidpoint):
         if not isinstance(self.num_inference_steps, int) or self.num_inference_steps < 1:
             raise ValueError(f"num_inference_steps must be at least 1, got {self.num_inference_steps!r}")
 
+    def bridge_from(
+        self, guess: torch.Tensor, variance: torch.Tensor, noise_fn: Callable[[torch.Tensor], torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor | float]:
+        """Where the bridge starts, and its sigma from there on, in training and in sampling.
+
+        Args:
+            guess: mean of the neighbours' latents, `(B, c, *latent)`.
+            variance: of the latent between them, `(B, 1, *latent)`.
+            noise_fn: standard normal noise like its argument; only a rectified flow asks for it.
+        """
+        sigma = self.noise_scale * variance.sqrt()
+        return (guess + sigma * noise_fn(guess), 0.0) if self.kind == "rectified_flow" else (guess, sigma)
+
     @torch.no_grad()
     def midpoint(self, neighbours: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
         """See `MidpointInterpolator.midpoint`."""
         slices, window = pad_slices(neighbours.squeeze(2), self.divisor)
         latents = self._encode_tiles(slices)
-        noise, (start, sigma) = noise_of(seeds), bridge_ends(self, latents)
-        if self.kind == "rectified_flow":
-            start, sigma = start + sigma * noise(start), 0.0
+        noise = noise_of(seeds)
+        start, sigma = self.bridge_from(*self.denoiser.expect(latents), noise)
 
         def estimate_end(x: torch.Tensor, time: float) -> torch.Tensor:
             def on_tile(tile: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
@@ -89,9 +101,3 @@ class LatentBridge(LatentMidpoint):
 
         end = bridge_sample(estimate_end, start, self.num_inference_steps, sigma, noise)
         return self._decode_tiles(end)[(..., *window)]
-
-
-def bridge_ends(network: LatentBridge, neighbour_latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where the bridge starts, the mean of the neighbours' latents `(B, 2, c, *latent)`, and its sigma there."""
-    guess, variance = network.denoiser.expect(neighbour_latents)
-    return guess, network.noise_scale * variance.sqrt()

@@ -20,7 +20,7 @@ import torch
 from monai.engines import default_prepare_batch
 
 from custom.diffusion.bridge import bridge_point
-from custom.interpolators.latent_bridge import LatentBridge, bridge_ends
+from custom.interpolators.latent_bridge import LatentBridge
 from custom.training.prepare_batch import DrawingPrepareBatch
 
 
@@ -59,13 +59,11 @@ class BridgePrepareBatch(DrawingPrepareBatch):
         with torch.no_grad():
             latents = self.network.encode_latents(slices)
             end, neighbour_latents = latents[:, 1], latents[:, [0, 2]]
-            start, sigma = bridge_ends(self.network, neighbour_latents)
-            variance = self.network.denoiser.expect(neighbour_latents)[1]
+            guess, variance = self.network.denoiser.expect(neighbour_latents)
         at_start, share = torch.rand(2, len(end), generator=generator)
         times = torch.where(at_start < self.start_share, 0.0, share).to(end)
         noise = torch.randn(end.shape, generator=generator).to(end)
-        if self.network.kind == "rectified_flow":
-            start, sigma = start + sigma * noise, 0.0
+        start, sigma = self.network.bridge_from(guess, variance, lambda _: noise)
         # A slice counts by how much of it is left open, whatever the distance of its neighbours; a place within it too.
         weight = 1 / variance.mean(dim=tuple(range(1, variance.ndim)), keepdim=True)
         label = torch.cat([end, weight.expand_as(end[:, :1])], dim=1)

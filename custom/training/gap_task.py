@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from custom.training.prepare_batch import DrawingPrepareBatch
+from custom.training.validation import GapPrepareBatch
 
 
 class GapTaskPrepareBatch(DrawingPrepareBatch):
@@ -57,13 +58,13 @@ class GapTaskPrepareBatch(DrawingPrepareBatch):
             non_blocking: as in `Tensor.to`.
             kwargs: further arguments for `Tensor.to`.
         """
-        frames = batchdata["image"].squeeze(2).to(device, non_blocking=non_blocking, **kwargs)
         if self.gaps is None:
-            known, unknown = frames[:, [0, -1]], frames[:, 1:-1]
+            known, unknown = GapPrepareBatch()(batchdata, device, non_blocking, **kwargs)
             if self.num_neighbours == 4:
                 outer = batchdata["outer"].squeeze(2).to(known) if "outer" in batchdata else known
                 known = torch.cat([outer[:, :1], known, outer[:, 1:]], dim=1)
         else:
+            frames = batchdata["image"].squeeze(2).to(device, non_blocking=non_blocking, **kwargs)
             gap = self.gaps[int(torch.randint(len(self.gaps), (), generator=self.generator()))]
             first = (frames.shape[1] - 1 - (self.num_neighbours - 1) * gap) // 2
             places = [first + k * gap for k in range(self.num_neighbours)]
