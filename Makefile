@@ -32,7 +32,7 @@ demo: setup ## train briefly on the phantom, interpolate a pullback, make a pict
 	$(RUN) -m monai.bundle run --config_file $(BUNDLE)/inference.json --dataset_dir $(DEMO)/phantom/OCT04.nii.gz \
 	  --checkpoint $(DEMO)/models/model.pt --output_dir $(DEMO)
 	@echo "3/3  look at it"
-	$(RUN) -m custom.evaluation.pullback_picture --volume $(DEMO)/OCT04_interp.nii.gz --picture $(DEMO)/OCT04_interp.png
+	$(RUN) -m custom.pictures.pullback --volume $(DEMO)/OCT04_interp.nii.gz --picture $(DEMO)/OCT04_interp.png
 	@echo "volume   $(DEMO)/OCT04_interp.nii.gz"
 	@echo "sidecar  $(DEMO)/OCT04_interp.json"
 	@echo "picture  $(DEMO)/OCT04_interp.png"
@@ -46,7 +46,7 @@ define DEMO_CMR
 	$(RUN) -m monai.bundle run --config_file bundles/$(1)/configs/inference.json --scan_dir $(DEMO)/$(1)/scan \
 	  --checkpoint $(DEMO)/$(1)/models/model.pt --output_dir $(DEMO)/$(1) --factor $(4)
 	@echo "3/3  look at it"
-	$(RUN) -m custom.evaluation.stack_picture --volume $(DEMO)/$(1)/CMR01_interp.nii.gz --picture $(DEMO)/$(1)/CMR01_interp.png
+	$(RUN) -m custom.pictures.stack --volume $(DEMO)/$(1)/CMR01_interp.nii.gz --picture $(DEMO)/$(1)/CMR01_interp.png
 	@echo "volume   $(DEMO)/$(1)/CMR01_interp.nii.gz"
 	@echo "sidecar  $(DEMO)/$(1)/CMR01_interp.json"
 	@echo "picture  $(DEMO)/$(1)/CMR01_interp.png"

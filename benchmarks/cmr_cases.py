@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """What is measured of cardiac MR: methods in turn on one gap, and whole files from disk to disk."""
 
@@ -25,7 +17,6 @@ import numpy as np
 import torch
 
 from benchmarks.measure import load_network, paired_ratio, peak_mib, read_config, tiles, timed_in_turn
-from custom.data.stacks import inspect_stack, read_slices, to_unit
 from custom.inferers.gaps import GapInferer
 from custom.inferers.stacks import Provenance, interpolate_stack
 from custom.interpolators.base import Interpolator
@@ -34,6 +25,7 @@ from custom.interpolators.classical import LinearFrames
 from custom.interpolators.optical_flow import FlowMidpoint
 from custom.interpolators.variants import variant
 from custom.phantoms.cmr import CmrPhantomConfig, simulate_heart
+from custom.scans.stacks import inspect_stack, read_slices, to_unit
 
 BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
 TITLES = {"calid": "2D", "calid_cine": "2D+T"}

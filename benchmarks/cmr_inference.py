@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """What a synthetic cardiac MR slice costs: CaLID, CaLID+ and classical methods; how seconds and memory grow.
 
@@ -43,9 +34,9 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.cmr_cases import TITLES, compare_methods, measure_stack, weights_of, write_heart  # noqa: E402
 from benchmarks.measure import Table, in_fresh_process, machine, one_at_a_time  # noqa: E402
-from custom.data.stacks import inspect_stack  # noqa: E402
 from custom.errors import InputError, report_input_errors  # noqa: E402
-from custom.evaluation.records import Replacing  # noqa: E402
+from custom.files import atomic  # noqa: E402
+from custom.scans.stacks import inspect_stack  # noqa: E402
 
 PARTS = {
     "methods": "One gap of a cine, all methods in turn",
@@ -171,7 +162,7 @@ def main(
             if output:  # after each part: hours may lie between them
                 Path(output).mkdir(parents=True, exist_ok=True)
                 table.write_csv(Path(output) / f"cmr_inference_{part}.csv")
-                with Replacing(Path(output) / "cmr_inference.md") as temporary:
+                with atomic(Path(output) / "cmr_inference.md") as temporary:
                     temporary.write_text("\n\n".join([about, *gathered]), encoding="utf-8")
 
 

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """What the benchmarks share: the machine, a config's network, time and memory, and tables of the results."""
 
@@ -31,9 +22,9 @@ import torch
 from monai.bundle import ConfigParser
 
 from custom.errors import InputError
-from custom.evaluation.records import Replacing
+from custom.files import atomic
 from custom.interpolators.base import Interpolator
-from custom.training.export import load_model
+from custom.weights import load_model
 
 
 def machine(device: str) -> str:
@@ -173,7 +164,7 @@ class Table:
     def write_csv(self, path: Path) -> None:
         """All keys of all rows, in full precision; the file is either whole or absent."""
         keys = list(dict.fromkeys(key for row in self.rows for key in row))
-        with Replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, keys)
             writer.writeheader()
             writer.writerows(self.rows)

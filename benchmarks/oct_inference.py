@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """What an interpolated OCT frame costs: seconds and memory, and how both grow with frames, tiles and batch size.
 
@@ -48,12 +39,12 @@ from benchmarks.measure import (  # noqa: E402
     read_config,
     tiles,
 )
-from custom.data.pullbacks import PullbackWriter, new_pullback  # noqa: E402
 from custom.errors import report_input_errors  # noqa: E402
 from custom.inferers.gaps import GapInferer  # noqa: E402
 from custom.inferers.streaming import Provenance, interpolate_pullback  # noqa: E402
 from custom.interpolators.base import Interpolator  # noqa: E402
 from custom.interpolators.classical import LinearFrames  # noqa: E402
+from custom.scans.pullbacks import PullbackWriter, new_pullback  # noqa: E402
 
 BUNDLE = ROOT / "bundles" / "cardiointerp"
 COLUMNS = {

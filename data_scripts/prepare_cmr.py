@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Turn short-axis cardiac MR as users have it into heart-centred NIfTI stacks and a datalist split by patient.
 
@@ -34,14 +25,14 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from custom.data.cmr_record import Records, finished_entries, parse_pairs, parse_words, read_records, split_listed
-from custom.data.cmr_scan import ConversionOptions, write_scan
-from custom.data.cmr_series import DicomOptions
-from custom.data.cmr_sources import CmrSource, find_sources, fingerprint
-from custom.data.cmr_study import read_source
 from custom.data.datalist import SECTIONS, write_datalist
-from custom.data.nifti import check_output_dir
 from custom.errors import InputError
+from custom.importers.cmr.record import Records, finished_entries, parse_pairs, parse_words, read_records, split_listed
+from custom.importers.cmr.scan import ConversionOptions, write_scan
+from custom.importers.cmr.series import DicomOptions
+from custom.importers.cmr.sources import CmrSource, find_sources, fingerprint
+from custom.importers.cmr.study import read_source
+from custom.scans.nifti import check_output_dir
 
 logger = logging.getLogger("prepare_cmr")
 

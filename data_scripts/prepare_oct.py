@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Turn intravascular OCT pullbacks as users have them into NIfTI `(H, W, frames)` and a datalist split by patient.
 
@@ -36,11 +28,11 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from custom.data.datalist import SECTIONS, split_by_patient, write_datalist
-from custom.data.oct_conversion import ConversionOptions, convert
-from custom.data.oct_sources import find_sources, read_source
-from custom.data.provenance import sha256_of, sidecar_path, write_json
-from custom.data.pullbacks import PullbackWriter, check_output_dir, new_pullback
 from custom.errors import InputError
+from custom.importers.oct.conversion import ConversionOptions, convert
+from custom.importers.oct.sources import find_sources, read_source
+from custom.scans.provenance import sha256_of, sidecar_path, write_json
+from custom.scans.pullbacks import PullbackWriter, check_output_dir, new_pullback
 
 logger = logging.getLogger("prepare_oct")
 

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Put densified crops back on the scanner's grid, undoing the crop of `data_scripts/prepare_cmr.py`.
 
@@ -31,10 +22,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from custom.data.cmr_restore import restore
-from custom.data.nifti import check_output_dir
-from custom.data.stacks import find_stacks
 from custom.errors import InputError
+from custom.importers.cmr.restore import restore
+from custom.scans.nifti import check_output_dir
+from custom.scans.stacks import find_stacks
 
 logger = logging.getLogger("restore_cmr")
 

@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Frames and slices of many scans at random, without reading files again and again."""
 
@@ -24,8 +16,8 @@ import numpy as np
 from torch.utils.data import get_worker_info
 from tqdm.contrib.concurrent import thread_map
 
-from custom.data.pullbacks import PullbackInfo, PullbackReader, inspect_pullback
-from custom.data.stacks import StackInfo, inspect_stack, read_slices
+from custom.scans.pullbacks import PullbackInfo, PullbackReader, inspect_pullback
+from custom.scans.stacks import StackInfo, inspect_stack, read_slices
 
 Key = TypeVar("Key", bound=Hashable)
 Info = TypeVar("Info", PullbackInfo, StackInfo)

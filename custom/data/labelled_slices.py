@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Slices with their segmentation: single ones at random to train a 2D segmenter on, whole stacks to test it on."""
 
@@ -21,12 +12,12 @@ import torch
 from monai.transforms import Compose, EnsureTyped
 from torch.utils.data import Dataset
 
-from custom.data.labels import NUM_CLASSES, LabelSet, candidate_classes, known_classes, read_labels
 from custom.data.stack_set import StackSet
-from custom.data.stacks import to_unit
 from custom.errors import InputError
 from custom.geometry import spacing_from_affine
 from custom.metrics.clinical import voxel_volume_mm3
+from custom.scans.labels import NUM_CLASSES, LabelSet, candidate_classes, known_classes, read_labels
+from custom.scans.stacks import to_unit
 
 
 class LabelledSliceDataset(Dataset):
@@ -37,7 +28,7 @@ class LabelledSliceDataset(Dataset):
 
     Args:
         data: dictionaries with "image" and "label" (paths), "patient" and optionally "label_classes" (see
-            `custom.data.labels`), "slices" [start, stop) and "axis". Entries without "label" are left out.
+            `custom.scans.labels`), "slices" [start, stop) and "axis". Entries without "label" are left out.
         num_draws: slices in an epoch.
         transforms: MONAI dictionary transforms of "image" `(1, H, W)` float32 in [0, 1] and "label" `(1, H, W)` uint8;
             they must bring all slices to one size.
@@ -74,7 +65,7 @@ class LabelledSliceDataset(Dataset):
 
         Returns:
             "image" `(1, h, w)` in [0, 1]; "label" `(num_classes, h, w)` uint8, 1 for each class that a pixel may be
-            (`custom.data.labels.candidate_classes`); "patient" and "scan".
+            (`custom.scans.labels.candidate_classes`); "patient" and "scan".
         """
         rng = np.random.default_rng([self.seed, index])
         of_patient = self._stacks_of[rng.integers(len(self._stacks_of))]

@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Triplets and longer windows of slices cut from short-axis stacks: random ones to train on, fixed ones to test on.
 
@@ -23,11 +15,11 @@ from collections.abc import Sequence
 import numpy as np
 from torch.utils.data import Dataset
 
-from custom.data.labels import LabelSet, cut_labels
-from custom.data.nifti import stem
 from custom.data.outer import with_outer
 from custom.data.stack_set import StackSet, as_item, cyclic_phases
 from custom.geometry import SPACING_TOLERANCE
+from custom.scans.labels import LabelSet, cut_labels
+from custom.scans.nifti import stem
 
 
 class RandomTripletDataset(Dataset):
@@ -164,7 +156,7 @@ class GridTripletDataset(Dataset):
         max_windows_per_stack: at most this many items, spread evenly over the slices and phases of a stack; None for
             all.
         seed: of the choice that `max_windows_per_stack` makes, once per file name.
-        labels: also give the segmentation of stacks whose entry names one, see `custom.data.labels`.
+        labels: also give the segmentation of stacks whose entry names one, see `custom.scans.labels`.
         cache_gib: see `custom.data.frame_cache.ScanCache`.
 
     Raises:

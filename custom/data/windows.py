@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Windows of consecutive frames cut from pullbacks: random ones to train on, fixed ones to validate and test on."""
 
@@ -24,8 +15,8 @@ from torch.utils.data import Dataset, DistributedSampler
 
 from custom.data.frame_cache import shared_frame_cache
 from custom.data.outer import with_outer
-from custom.data.pullbacks import stem
 from custom.errors import InputError
+from custom.scans.pullbacks import stem
 
 
 class PullbackSet:

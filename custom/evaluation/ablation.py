@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """The paper's Table 2 on our data: train the decoder's four variants alike, measure each at x6, tabulate.
 
@@ -33,10 +25,10 @@ import fire
 from monai.bundle import ConfigParser
 
 from custom.errors import InputError
-from custom.evaluation.paper_values import CARDIOINTERP_TABLE_2, cardiointerp_paper
-from custom.evaluation.records import Replacing
-from custom.evaluation.tables import markdown_table
+from custom.files import atomic
+from custom.papers.values import CARDIOINTERP_TABLE_2, cardiointerp_paper
 from custom.paths import bundle_root
+from custom.report.tables import markdown_table
 
 FACTOR = 6
 METHOD, REFERENCE = "CardioInterp", "Linear"
@@ -145,7 +137,7 @@ def _claim(folder: Path, options: dict[str, Any]) -> None:
         if json.loads(note.read_text()) != options:
             raise InputError(folder, "holds an ablation with other options", "choose another --output_dir")
         return
-    with Replacing(note) as temporary:
+    with atomic(note) as temporary:
         temporary.write_text(json.dumps(options, indent=2) + "\n")
 
 
@@ -164,7 +156,7 @@ def write_table(folder: Path) -> None:
     lines.append(
         {"decoder": "linear interpolation (no decoder)", **reference, "paper_psnr": "", "paper_ssim_percent": ""}
     )
-    with Replacing(folder / "ablation.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+    with atomic(folder / "ablation.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, lines[0])
         writer.writeheader()
         writer.writerows(lines)
@@ -178,7 +170,7 @@ def write_table(folder: Path) -> None:
     counts = f"N = {lines[0]['patients']} patient(s), {lines[0]['images']} unknown frames. One training per row: "
     counts += "differences smaller than those between seeds mean nothing. Intervals: 95 %, bootstrap over patients."
     text = [f"# Decoder ablation at x{FACTOR}", "", counts, "", f"Options: `{json.dumps(options)}`.", ""]
-    with Replacing(folder / "ablation.md") as temporary:
+    with atomic(folder / "ablation.md") as temporary:
         temporary.write_text("\n".join([*text, *markdown_table(header, body)]) + "\n", encoding="utf-8")
     print((folder / "ablation.md").read_text(encoding="utf-8"))
 

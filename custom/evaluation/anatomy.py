@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """What a segmenter still recognises in interpolated slices: the form of CaLID's Table II and Figure 6.
 
@@ -28,11 +19,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from custom.data.labels import CLASS_NAMES
-from custom.evaluation.paper_values import CALID_TABLE_2
 from custom.inferers.segmentation import segment_slices
 from custom.metrics.statistics import bootstrap_interval
 from custom.metrics.surfaces import class_scores
+from custom.papers.values import CALID_TABLE_2
+from custom.scans.labels import CLASS_NAMES
 
 REGIONS: dict[int, str] = dict(zip(CLASS_NAMES, ("LVC", "LVM", "RVC"), strict=True))
 """Structures as CaLID's Table II calls them."""

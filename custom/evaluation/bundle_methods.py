@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Interpolators loaded from bundles, one at a time."""
 
@@ -29,7 +21,7 @@ from custom.interpolators.classical import CubicFrames, LinearFrames, NearestFra
 from custom.interpolators.latent_average import LatentAverage
 from custom.interpolators.optical_flow import FlowMidpoint
 from custom.paths import bundle_root
-from custom.training.export import load_model
+from custom.weights import load_model
 
 #: Name -> label in the tables and class.
 CLASSICAL: dict[str, tuple[str, type[Interpolator]]] = {

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Every method on the same windows: `python -m custom.evaluation compare`."""
 
@@ -34,13 +25,13 @@ from custom.evaluation.method_grammar import parse_methods
 from custom.evaluation.modality import MODALITIES
 from custom.evaluation.protocol import InterpolationBenchmark
 from custom.evaluation.protocol_windows import protocol_windows
-from custom.evaluation.records import Replacing
-from custom.evaluation.report import write_report
 from custom.evaluation.speed import measure_speed
 from custom.evaluation.steps import StepsSweep
+from custom.files import atomic
 from custom.interpolators.variants import at_steps, variant
 from custom.metrics.inception import load_inception
 from custom.metrics.perceptual import load_lpips
+from custom.report.comparison import write_report
 
 BASELINE = "Linear"
 
@@ -296,5 +287,5 @@ def compare(
 def _claim(comparison: Comparison) -> None:
     """The settings beside the results, for whoever finds the folder."""
     comparison.output_dir.mkdir(parents=True, exist_ok=True)
-    with Replacing(comparison.output_dir / "settings.json") as temporary:
+    with atomic(comparison.output_dir / "settings.json") as temporary:
         temporary.write_text(json.dumps(asdict(comparison.settings), indent=2) + "\n")

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """A sparse stack densified by each method: long-axis cuts and segmented surfaces (CaLID, Figures 5 and 6)."""
 
@@ -23,19 +14,19 @@ import numpy as np
 import torch
 
 from custom import __version__
-from custom.data.stacks import StackInfo, inspect_stack, read_slices, to_unit
 from custom.errors import InputError
-from custom.evaluation.anatomy_picture import anatomy_figure
 from custom.evaluation.bundle_methods import LoadedMethods, load_network
-from custom.evaluation.long_axis import picture_of
 from custom.evaluation.method_grammar import parse_methods
-from custom.evaluation.planes import end_systole, read_volume
 from custom.evaluation.protocol_windows import protocol_windows
-from custom.evaluation.records import Replacing
 from custom.evaluation.survey import fingerprint
+from custom.files import atomic
 from custom.inferers.gaps import GapInferer
 from custom.inferers.segmentation import segment_slices
 from custom.inferers.stacks import Provenance, interpolate_stack
+from custom.pictures.anatomy import anatomy_figure
+from custom.pictures.long_axis import picture_of
+from custom.pictures.planes import end_systole, read_volume
+from custom.scans.stacks import StackInfo, inspect_stack, read_slices, to_unit
 
 
 def acquire(path: str | Path, folder: Path, known_mm: float, axis: int | None) -> tuple[Path, Path | None, int]:
@@ -65,7 +56,7 @@ def acquire(path: str | Path, folder: Path, known_mm: float, axis: int | None) -
         kept = values[..., phases].take(range(0, count, step), axis=info.axis)
         affine = info.affine.copy()
         affine[:3, info.axis] *= step
-        with Replacing(folder / name) as temporary:
+        with atomic(folder / name) as temporary:
             staged = temporary.with_name(f".{name}")  # nibabel asks for a suffix it knows
             nib.save(nib.Nifti1Image(kept, affine, image.header), staged)
             staged.replace(temporary)

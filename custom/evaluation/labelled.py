@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Anatomy of interpolated slices: segmented, and measured against the labels of the true ones (CaLID, Table II)."""
 
@@ -28,9 +19,9 @@ from custom.evaluation.anatomy import anatomy_rows
 from custom.evaluation.batches import identity, stack_frames
 from custom.evaluation.cells import Cell
 from custom.evaluation.protocol import InterpolationBenchmark
-from custom.evaluation.records import Replacing
 from custom.evaluation.scoring import fold_phases
 from custom.evaluation.survey import fingerprint
+from custom.files import atomic
 from custom.geometry import spacing_from_affine
 
 logger = logging.getLogger(__name__)
@@ -82,7 +73,7 @@ class LabelledSlices:
             frames = self.benchmark.labelled_frames(cell)
         rows = [row for name, stack in frames.items() for row in self._score(name, stack)]
         path.parent.mkdir(parents=True, exist_ok=True)
-        with Replacing(path) as temporary:
+        with atomic(path) as temporary:
             temporary.write_text(json.dumps(rows))
         return rows
 

@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """The benchmark: one protocol for every interpolator, as an Ignite engine.
 
@@ -52,13 +44,14 @@ from torch.utils.data import Dataset
 
 from custom.evaluation.batches import stack_frames
 from custom.evaluation.cells import Cell, Scorer
-from custom.evaluation.figures import draw_benchmark
 from custom.evaluation.modality import MODALITIES
-from custom.evaluation.records import Replacing, read_rows, write_rows
+from custom.evaluation.records import read_rows, write_rows
 from custom.evaluation.survey import Survey, fingerprint, survey_windows
-from custom.evaluation.tables import Line, summarise, write_summary
+from custom.files import atomic
 from custom.interpolators.base import Interpolator
 from custom.metrics.frechet import frechet_distance
+from custom.pictures.figures import draw_benchmark
+from custom.report.tables import Line, summarise, write_summary
 
 logger = logging.getLogger(__name__)
 
@@ -186,14 +179,14 @@ class InterpolationBenchmark(Evaluator):
                 _save_arrays(part.with_suffix(".features.npz"), outcome.features)
             if self.keep_labelled:
                 _save_arrays(labelled, outcome.labelled)
-            with Replacing(part) as temporary:
+            with atomic(part) as temporary:
                 write_rows(temporary, outcome.rows)
         return part
 
     def _report(self, engine: Engine) -> None:
         """Gather the parts into tables and figures; hand the averages to the handlers."""
         rows = [row for cell in self.data_loader for row in read_rows(self.part(cell))]
-        with Replacing(self.output_dir / "metrics.csv") as temporary:
+        with atomic(self.output_dir / "metrics.csv") as temporary:
             write_rows(temporary, rows)
         self.summary = summarise(rows, self.baseline, self.modality)
         if self.modality.has_rfid:
@@ -243,7 +236,7 @@ class InterpolationBenchmark(Evaluator):
             if not path.exists():
                 logger.info("%s: timing one slice", name)
                 value = self.scorer.generation_time(method, [self.windows[factor][survey.examples[0]]])
-                with Replacing(path) as temporary:
+                with atomic(path) as temporary:
                     temporary.write_text(json.dumps(value))
             seconds[name] = json.loads(path.read_text())
         for line in summary:
@@ -269,5 +262,5 @@ class InterpolationBenchmark(Evaluator):
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    with Replacing(path) as temporary, open(temporary, "wb") as file:
+    with atomic(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """How good a segmenter is on left-out patients: overlap and surfaces per structure, and the measures of the heart."""
 
@@ -27,13 +18,14 @@ from torch import nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from custom.data.labels import CLASS_NAMES
-from custom.data.nifti import check_output_dir
-from custom.evaluation.records import Replacing, write_rows
+from custom.evaluation.records import write_rows
+from custom.files import atomic
 from custom.inferers.segmentation import segment_slices
 from custom.metrics.clinical import heart_measures
 from custom.metrics.statistics import bootstrap_interval
 from custom.metrics.surfaces import DISTANCES, class_scores
+from custom.scans.labels import CLASS_NAMES
+from custom.scans.nifti import check_output_dir
 
 logger = logging.getLogger(__name__)
 
@@ -81,9 +73,9 @@ class SegmentationBenchmark:
         lines = summarise(rows, self.seed)
         for name, table in (("metrics", rows), ("summary", lines), ("measures", measures)):
             if table:
-                with Replacing(self.output_dir / f"{name}.csv") as path:
+                with atomic(self.output_dir / f"{name}.csv") as path:
                     write_rows(path, table)
-        with Replacing(self.output_dir / "summary.md") as path:
+        with atomic(self.output_dir / "summary.md") as path:
             path.write_text(_markdown(lines), encoding="utf-8")
         logger.info("%s\n%s", self.output_dir / "summary.md", _markdown(lines))
         return lines

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """What each method costs: seconds per slice, alone and in a batch, at its own steps and at equal ones; memory."""
 
@@ -27,11 +18,11 @@ from typing import Any
 import torch
 
 from custom.evaluation.protocol import InterpolationBenchmark
-from custom.evaluation.records import Replacing
-from custom.evaluation.tables import markdown_table
+from custom.files import atomic
 from custom.interpolators.base import Interpolator
 from custom.interpolators.latent_average import LatentAverage
 from custom.interpolators.variants import variant
+from custom.report.tables import markdown_table
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +118,7 @@ def measure_speed(benchmark: InterpolationBenchmark, label: str) -> dict[str, An
         "paper": at_paper,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with Replacing(path) as temporary:
+    with atomic(path) as temporary:
         temporary.write_text(json.dumps(row))
     return row
 
@@ -189,7 +180,7 @@ def speed_table(rows: Sequence[Mapping[str, Any]], image: str) -> tuple[list[str
 
 def write_speed(rows: Sequence[Mapping[str, Any]], folder: Path, image: str) -> None:
     """Write `speed.csv` and `speed.md`."""
-    with Replacing(folder / "speed.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+    with atomic(folder / "speed.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
@@ -203,7 +194,7 @@ def write_speed(rows: Sequence[Mapping[str, Any]], folder: Path, image: str) -> 
         "",
         *speed_ratio(rows),
     ]
-    with Replacing(folder / "speed.md") as temporary:
+    with atomic(folder / "speed.md") as temporary:
         temporary.write_text("\n".join(text).rstrip() + "\n", encoding="utf-8")
 
 

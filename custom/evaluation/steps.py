@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """What each measure costs in steps (CaLID, Figure 2): one network, sampled in more and more steps."""
 
@@ -22,14 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch.utils.data import Dataset
 
-from custom.evaluation.figures import MARKERS
 from custom.evaluation.modality import Modality
-from custom.evaluation.plotting import panels, save
 from custom.evaluation.protocol import InterpolationBenchmark
-from custom.evaluation.records import Replacing
 from custom.evaluation.scoring import NOT_AVAILABLE
-from custom.evaluation.tables import Line
+from custom.files import atomic
 from custom.interpolators.base import Interpolator
+from custom.pictures.figures import MARKERS
+from custom.pictures.plotting import panels, save
+from custom.report.tables import Line
 
 
 class StepsSweep(InterpolationBenchmark):
@@ -137,7 +129,7 @@ def _write(
         *((name, steps, line) for name, at in curves.items() for steps, line in at.items()),
         *((name, "", line) for name, line in levels.items()),
     ]
-    with Replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+    with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["method", "steps", *keys])
         for name, steps, line in table:

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """From a folder of scans to a folder of dense ones: what pullbacks and stacks have in common."""
 
@@ -28,12 +19,12 @@ from monai.engines import Evaluator
 from monai.utils import CommonKeys as Keys
 from torch.utils.data import DataLoader, Dataset
 
-from custom.data.provenance import SYNTHETIC_KEY, sha256_of, sidecar_path
-from custom.data.pullbacks import check_output_dir, stem
 from custom.errors import InputError
 from custom.inferers.gaps import GapInferer
 from custom.interpolators.base import Interpolator
-from custom.training.export import load_model
+from custom.scans.provenance import SYNTHETIC_KEY, sha256_of, sidecar_path
+from custom.scans.pullbacks import check_output_dir, stem
+from custom.weights import load_model
 
 logger = logging.getLogger(__name__)
 

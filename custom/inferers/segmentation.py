@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Segmentation from disk to disk: short-axis stacks and cines in, label images and clinical measures out."""
 
@@ -17,7 +8,6 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,13 +17,14 @@ import torch
 from monai.inferers import Inferer
 from monai.utils import convert_to_tensor
 
-from custom.data.labels import CLASS_NAMES
-from custom.data.nifti import stem
-from custom.data.provenance import SYNTHETIC_KEY, read_synthetic_frames, sha256_of, sidecar_path, write_json
-from custom.data.stacks import inspect_stack, read_slices, to_unit, write_stack
 from custom.errors import InputError
+from custom.files import atomic
 from custom.inferers.folder import FolderInterpolator
 from custom.metrics.clinical import heart_measures, voxel_volume_mm3
+from custom.scans.labels import CLASS_NAMES
+from custom.scans.nifti import stem
+from custom.scans.provenance import SYNTHETIC_KEY, read_synthetic_frames, sha256_of, sidecar_path, write_json
+from custom.scans.stacks import inspect_stack, read_slices, to_unit, write_stack
 from custom.transforms.layout import check_axis, slice_axis, slices_first
 
 logger = logging.getLogger(__name__)
@@ -159,14 +150,7 @@ def _says(output: Path, record: dict[str, Any]) -> bool:
 
 
 def _write_csv(path: Path, rows: list[dict[str, object]]) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        fault = f"cannot be written ({error.strerror})"
-        raise InputError(path, fault, "free some space or choose another output folder") from error
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)

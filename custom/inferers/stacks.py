@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """The inference command for cardiac MR: short-axis stacks and cines on disk in, dense ones on disk out."""
 
@@ -26,15 +17,15 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from custom.data.nifti import stem
-from custom.data.provenance import sidecar_path, write_sidecar
 from custom.data.sources import cmr_phantom_scan
-from custom.data.stacks import StackInfo, find_stacks, inspect_stack, read_slices, to_unit, write_stack
 from custom.errors import InputError
 from custom.geometry import dense_affine, dense_count, synthetic_mask
 from custom.inferers.folder import FolderInterpolator, Provenance, ScanFolder, factor_of, is_done, refuse_synthetic
 from custom.inferers.gaps import GapInferer
 from custom.interpolators.base import Interpolator
+from custom.scans.nifti import stem
+from custom.scans.provenance import sidecar_path, write_sidecar
+from custom.scans.stacks import StackInfo, find_stacks, inspect_stack, read_slices, to_unit, write_stack
 from custom.transforms.intensity import restore_slice
 
 __all__ = ["Provenance", "StackFolder", "StackInterpolator", "interpolate_stack"]

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """The inference command: pullbacks on disk in, dense pullbacks on disk out, one frame at a time."""
 
@@ -22,12 +13,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from custom.data.provenance import sidecar_path, write_sidecar
-from custom.data.pullbacks import PullbackReader, PullbackWriter, find_pullbacks, inspect_pullback, stem
 from custom.geometry import dense_affine, dense_count, spacing_from_affine, synthetic_mask
 from custom.inferers.folder import FolderInterpolator, Provenance, ScanFolder, factor_of, is_done, refuse_synthetic
 from custom.inferers.gaps import GapInferer
 from custom.interpolators.base import Interpolator
+from custom.scans.provenance import sidecar_path, write_sidecar
+from custom.scans.pullbacks import PullbackReader, PullbackWriter, find_pullbacks, inspect_pullback, stem
 
 __all__ = ["Provenance", "PullbackFolder", "PullbackInterpolator", "interpolate_pullback"]
 

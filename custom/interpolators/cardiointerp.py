@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """CardioInterp: frames between two OCT B-scans by masked latent video diffusion and a dual-path fusion decoder."""
 
@@ -21,9 +13,9 @@ import torch.nn.functional as F
 from custom.diffusion.ddim import add_noise, ddim_sample, to_epsilon
 from custom.diffusion.guidance import guide
 from custom.diffusion.schedules import timestep_pairs
-from custom.inferers.tiling import FrameTiler
 from custom.interpolators.base import Interpolator, central_pair, check_steps
 from custom.networks.fusion_autoencoder import FusionAutoencoder
+from custom.networks.tiling import FrameTiler
 from custom.networks.video_denoiser import MaskedVideoDenoiser
 
 

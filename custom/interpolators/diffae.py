@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """DiffAE (Preechakul et al., CVPR 2022) as an interpolator: two slices' codes and noises, mixed and rendered."""
 
@@ -22,7 +13,7 @@ from custom.diffusion.ddim import ddim_invert, ddim_sample, predict_clean, to_ep
 from custom.diffusion.interpolation import lerp, slerp
 from custom.diffusion.schedules import alpha_bar_at, inversion_pairs, timestep_pairs
 from custom.interpolators.base import Interpolator, central_pair, check_steps
-from custom.interpolators.padding import pad_slices
+from custom.networks.padding import pad_slices
 from custom.networks.semantic_encoder import SemanticDenoiser
 
 #: The size of slice that `batch_size` counts.

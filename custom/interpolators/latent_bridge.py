@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """A bridge from the neighbours' latents to the latent between them, instead of from noise: few steps, one will do."""
 
@@ -20,8 +11,8 @@ import torch
 
 from custom.diffusion.bridge import bridge_sample
 from custom.interpolators.latent_midpoint import LatentMidpoint, noise_of
-from custom.interpolators.padding import pad_slices
 from custom.networks.bridge_denoiser import BridgeDenoiser
+from custom.networks.padding import pad_slices
 from custom.networks.slice_autoencoder import SliceAutoencoder
 
 KINDS = ("rectified_flow", "brownian_bridge")

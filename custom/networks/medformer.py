@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """MedFormer in 2D: segmentation of short-axis slices (Gao et al., arXiv:2203.00131; methods.md 6.5).
 
@@ -24,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from custom.interpolators.padding import pad_slices
 from custom.networks.medformer_blocks import (
     BasicBlock,
     BidirectionalBlock,
@@ -32,6 +22,7 @@ from custom.networks.medformer_blocks import (
     PatchMerging,
     SemanticMap,
 )
+from custom.networks.padding import pad_slices
 
 DIVISOR = 16
 """What height and width of a slice must be multiples of."""

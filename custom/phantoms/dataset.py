@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """What the writers of phantom data sets share: seeds by section, split, files that are complete or absent."""
 
@@ -16,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,8 +15,9 @@ import nibabel as nib
 import numpy as np
 from tqdm import tqdm
 
-from custom.data.provenance import write_json
 from custom.errors import InputError
+from custom.files import atomic
+from custom.scans.provenance import write_json
 
 # Each section has seeds of its own: the test patients of one set are never the training patients of a larger or
 # smaller one, so that weights trained on any set can be tested on any other.
@@ -105,7 +96,6 @@ def save_patient(
         facts: further entries of the sidecar.
     """
     for path, nifti in zip((folder / f"{name}.nii.gz", folder / "labels" / f"{name}.nii.gz"), images, strict=True):
-        part = path.with_name(f".{path.name}.part.nii.gz")
-        nib.save(nifti, part)
-        os.replace(part, path)
+        with atomic(path) as temporary:
+            nib.save(nifti, temporary)
     write_json(folder / f"{name}.json", make | facts | {"fingerprint": fingerprint_of(make)})

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Stage 1: the autoencoder, trained to reconstruct windows against a patch discriminator."""
 
@@ -23,9 +14,9 @@ from monai.utils.enums import CommonKeys as Keys
 from torch import nn
 from torch.optim import Optimizer
 
-from custom.training.files import unwrapped
 from custom.training.losses import adaptive_weight, hinge_discriminator_loss, hinge_generator_loss, kl_divergence
 from custom.training.randomness import iteration_generator
+from custom.weights import unwrapped
 
 
 class AutoencoderTrainer(Trainer):

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """What accompanies a training: logs, loss curve, averaged weights, guards. All are MONAI handlers (`attach`).
 
@@ -22,7 +13,6 @@ import csv
 import datetime
 import io
 import logging
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +23,7 @@ from monai.engines.utils import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
 from torch import nn
 
+from custom.files import atomic
 from custom.training.stage_checkpoint import StageCheckpoint
 
 __all__ = ["ClipGradients", "LossCurve", "ProgressLog", "StageCheckpoint", "StopOnNan", "WarmupEMA", "loss_terms"]
@@ -82,11 +73,8 @@ class LossCurve:
             if rows and rows[0] == header:
                 # The last row of a killed run may be cut short; its iteration was run again or will be.
                 kept += [row for row in rows[1:] if len(row) == len(header) and int(row[1]) < iteration]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f".{self.path.name}.part")
-        with temporary.open("w", newline="") as file:
+        with atomic(self.path) as temporary, temporary.open("w", newline="") as file:
             csv.writer(file).writerows(kept)
-        os.replace(temporary, self.path)
         self._file = self.path.open("a", newline="", buffering=1)
 
     def _close(self) -> None:

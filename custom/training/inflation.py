@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """A network for cine slices that starts as one for single slices does: 2D kernels become the middle of 3D ones.
 
@@ -26,8 +17,7 @@ import torch
 from torch import nn
 
 from custom.errors import InputError
-from custom.training.export import start_from
-from custom.training.files import load_tensors, unwrapped
+from custom.weights import load_tensors, start_from, unwrapped
 
 logger = logging.getLogger(__name__)
 

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Intensities of a volume to [0, 1] for the network, and back into the input's own units and dtype."""
 
@@ -23,13 +14,13 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type, convert_to_numpy
 
-from custom.data.pullback_reader import ROBUST_PERCENTILES
-from custom.data.stacks import StackInfo, excess, from_unit
+from custom.scans.pullback_reader import ROBUST_PERCENTILES
+from custom.scans.stacks import StackInfo, excess, from_unit
 from custom.transforms.layout import check_axis, slice_dim
 
 
 class IntensityScale(NamedTuple):
-    """What [0, 1] stands for, named as in `custom.data.stacks.StackInfo`.
+    """What [0, 1] stands for, named as in `custom.scans.stacks.StackInfo`.
 
     Attributes:
         intensity_range: (low, high) in the volume's units, low < high.

@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """Draw `docs/figures/oct_phantom.png`: the OCT phantom beside real frames, on the console's display and along A-lines.
 
@@ -30,8 +22,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 from scipy.ndimage import distance_transform_edt
 
-from custom.data.oct_coordinates import cartesian_to_polar, polar_to_cartesian
 from custom.phantoms.oct import Label, OctPhantomConfig, simulate_pullback
+from custom.scans.coordinates import cartesian_to_polar, polar_to_cartesian
 
 FIGURES = Path(__file__).resolve().parents[1] / "figures"
 REAL_FRAMES = (5, 40, 80, 82)

@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
@@ -18,8 +10,8 @@ import numpy as np
 import pytest
 
 from custom.data.datalist import SECTIONS, load_datalist, split_by_patient, write_datalist
-from custom.data.provenance import sha256_of, write_sidecar
 from custom.errors import InputError
+from custom.scans.provenance import sha256_of, write_sidecar
 
 
 def items(num_patients, pullbacks_each=2):

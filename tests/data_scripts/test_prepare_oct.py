@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
@@ -33,9 +25,9 @@ sys.path.insert(0, str(SCRIPT.parent))
 from prepare_oct import prepare  # noqa: E402
 
 from custom.data.datalist import SECTIONS, load_datalist  # noqa: E402
-from custom.data.oct_coordinates import cartesian_to_polar, polar_to_cartesian  # noqa: E402
-from custom.data.pullbacks import inspect_pullback  # noqa: E402
 from custom.errors import InputError  # noqa: E402
+from custom.scans.coordinates import cartesian_to_polar, polar_to_cartesian  # noqa: E402
+from custom.scans.pullbacks import inspect_pullback  # noqa: E402
 
 GOLD_KNOTS = ([0, 134, 227, 255], [0, 59, 172, 255], [0, 2, 51, 255])
 GOLD = np.rint(np.stack([np.interp(np.arange(256), [0, 64, 150, 255], k) for k in GOLD_KNOTS], axis=1)).astype(np.uint8)

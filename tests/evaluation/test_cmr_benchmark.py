@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """The benchmark on cardiac MR: slices and cine slices, MR's words and measures, rFID, generation times, steps."""
 
@@ -27,10 +19,10 @@ from custom.evaluation.protocol import InterpolationBenchmark
 from custom.evaluation.scoring import fold_phases, score_frames
 from custom.evaluation.steps import StepsSweep
 from custom.evaluation.survey import survey_windows
-from custom.evaluation.temporal import moving_lines
 from custom.interpolators.base import Interpolator
 from custom.interpolators.classical import CubicFrames, LinearFrames
 from custom.metrics.fidelity import psnr
+from custom.pictures.temporal import moving_lines
 
 SIZE = 32
 

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """A whole comparison on a tiny phantom: tables, speed, page; killed and run again, it measures nothing twice."""
 
@@ -26,11 +17,11 @@ from custom.errors import InputError
 from custom.evaluation import cells
 from custom.evaluation import compare as compare_module
 from custom.evaluation.compare import Settings, compare
-from custom.evaluation.page import Page, PageTable, render
-from custom.evaluation.plotting import save
 from custom.networks.medformer import MedFormer
 from custom.phantoms.cmr import CmrPhantomConfig, write_cmr_dataset
-from custom.training.export import save_model
+from custom.pictures.plotting import save
+from custom.report.page import Page, PageTable, render
+from custom.weights import save_model
 from tests.interpolators.test_calid import calid
 
 TINY = {

@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """The figures are drawn from what was measured, and mark what is synthetic."""
 
@@ -18,10 +10,11 @@ import pytest
 from matplotlib.colors import to_hex
 from skimage.io import imread
 
-from custom.evaluation import figures, plotting, pullback_picture
 from custom.evaluation.protocol import InterpolationBenchmark
-from custom.evaluation.pullback_picture import save_pullback_picture
 from custom.interpolators.classical import LinearFrames
+from custom.pictures import figures, plotting
+from custom.pictures import pullback as pullback_picture
+from custom.pictures.pullback import save_pullback_picture
 
 
 def example(factor=6, windows=2, size=12):

@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """The benchmark scores what it should, once, and the same when it is killed and run again."""
 
@@ -123,7 +115,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, make_windows, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         benchmark.run()
     assert not (tmp_path / "metrics.csv").exists()
-    assert not list(tmp_path.rglob("*.partial"))
+    assert not list(tmp_path.rglob(".part.*"))
     second = NoisyLinear()
     _, rows = run(tmp_path, make_windows(), methods={"Noisy": second, "Other": LinearFrames()})
     assert not second.calls and {row["method"] for row in rows} == {"Noisy", "Other"}

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
@@ -21,11 +12,11 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from custom.data.provenance import sha256_of
 from custom.errors import InputError
 from custom.inferers.gaps import GapInferer
 from custom.inferers.stacks import Provenance, interpolate_stack
 from custom.interpolators.classical import LinearFrames
+from custom.scans.provenance import sha256_of
 
 PROVENANCE = Provenance("linear", "0.1.0", options={"strength": 1})
 PHASES = 5

@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """The weights in the repository: they load, they beat linear interpolation, they leave no seam."""
 
@@ -23,7 +15,7 @@ from monai.bundle import ConfigParser
 from custom.interpolators.classical import LinearFrames
 from custom.metrics.fidelity import psnr, ssim
 from custom.phantoms.oct import OctPhantomConfig, simulate_pullback
-from custom.training.export import load_model
+from custom.weights import load_model
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "cardiointerp"
 POSITIONS = torch.arange(1, 7) / 6

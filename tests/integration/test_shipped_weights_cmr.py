@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """The weights of the cardiac MR bundles: they beat linear interpolation, they use the condition, they leave no seam."""
 
@@ -22,16 +13,16 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from custom.data.stacks import stack_intensity_range
-from custom.inferers.tiling import FrameTiler
 from custom.interpolators.calid import CaLID
 from custom.interpolators.classical import LinearFrames
-from custom.interpolators.padding import pad_slices
 from custom.interpolators.variants import variant
 from custom.metrics.fidelity import psnr, ssim
 from custom.networks.neighbour_denoiser import Pair
+from custom.networks.padding import pad_slices
+from custom.networks.tiling import FrameTiler
 from custom.phantoms.cmr import CmrPhantomConfig, simulate_heart
-from custom.training.export import load_model
+from custom.scans.stacks import stack_intensity_range
+from custom.weights import load_model
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 SEED = 20_261_121  # the phantom's data sets draw their seeds otherwise: no training set holds this heart

@@ -1,14 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
@@ -18,9 +9,9 @@ import torch
 from custom.diffusion.schedules import alphas_cumprod, betas
 from custom.inferers.gaps import GapInferer
 from custom.interpolators.calid import CaLID
-from custom.interpolators.padding import pad_slices
 from custom.interpolators.variants import at_steps, variant
 from custom.networks.neighbour_denoiser import NeighbourDenoiser
+from custom.networks.padding import pad_slices
 from custom.networks.slice_autoencoder import SliceAutoencoder
 
 ALPHAS = alphas_cumprod(betas("scaled_linear", 1000, 0.0015, 0.0195))

@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """The acquired cardiac phantom: one heart whatever the acquisition, labels that fit the image, data sets."""
 
@@ -201,7 +193,7 @@ def test_dataset_is_split_described_and_kept(tmp_path: Path, monkeypatch: pytest
     assert image.affine == pytest.approx(stack.affine, abs=1e-4)
     assert sidecar["landmarks_mm"]["mitral"] == pytest.approx(stack.landmarks["mitral"].tolist())
     assert sidecar["labels"] == {"background": 0, "lv_cavity": 1, "myocardium": 2, "rv_cavity": 3}
-    assert not list(tmp_path.rglob("*.part*"))
+    assert not list(tmp_path.rglob(".part*"))
 
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nii.gz")}
     (tmp_path / "CMR02.json").unlink()  # a run that was killed before the sidecar vouched for the image

@@ -1,13 +1,5 @@
-# Copyright 2026 The CardioInterp Bundles Authors
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#     http://www.apache.org/licenses/LICENSE-2.0
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
 
 """The OCT phantom against what a pullback must be: repeatable, nested in pitch, and speckled as light is."""
 
@@ -153,7 +145,7 @@ def test_dataset_is_split_marked_and_kept(tmp_path: Path, monkeypatch: pytest.Mo
     assert image.shape == (96, 128, 4) and image.get_data_dtype() == np.uint8
     assert image.header["descrip"].item() == b"OCT polar"
     assert image.header.get_zooms() == pytest.approx((1.0, 0.0204, 0.2))
-    assert not list(tmp_path.rglob("*.part*"))
+    assert not list(tmp_path.rglob(".part*"))
 
     stamps = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nii.gz")}
     kept = np.array(nib.load(tmp_path / "OCT02.nii.gz").dataobj)

@@ -1,0 +1,256 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A short-axis scan as it was acquired, and how it becomes training data: crop, gain, records that undo both."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from custom.errors import InputError
+from custom.geometry import spacing_from_affine
+from custom.importers.cmr.crop import PlaneCrop, as_dtype, equalise_gains, plan_crop
+from custom.scans.heart_centre import METHODS, find_centre
+from custom.scans.labels import CLASS_NAMES, mask_numbers, renumbered
+from custom.scans.nifti import NiftiWriter, output_header
+from custom.scans.provenance import sidecar_path, write_json
+from custom.scans.stacks import StackInfo, stack_intensity_range
+
+LABELS_FOLDER = "labels"
+"""Masks lie beside the images in a folder of their own: whoever densifies the images must not densify masks."""
+AFFINE_TOLERANCE_MM = 0.1
+_MS = {"sec": 1000.0, "msec": 1.0, "usec": 0.001}
+
+
+@dataclass(frozen=True)
+class ConversionOptions:
+    """How scans are cropped; `data_scripts/prepare_cmr.py` explains each to its users.
+
+    Raises:
+        InputError: an unknown choice or a negative number.
+    """
+
+    spacing: float = 1.8
+    size: int = 128
+    centre: str = "auto"
+    intensity: str = "volume"
+    masks: str = "ours"
+
+    def __post_init__(self) -> None:
+        mask_numbers(self.masks)
+        for name, allowed in {"centre": METHODS, "intensity": ("volume", "slice")}.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"--{name}", f"is {getattr(self, name)}", f"choose from {', '.join(allowed)}")
+        for name, kinds in {"spacing": (int, float), "size": (int,)}.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < np.inf:
+                raise InputError(f"--{name}", f"is {value}", "give a positive number, or 0 to keep the scanner's")
+
+
+@dataclass(frozen=True, eq=False)
+class CmrVolume:
+    """One file-to-be of a scan: a cine, or a stack of one phase.
+
+    Args:
+        name: of the output, without suffix.
+        info: geometry, header and stored dtype.
+        slices: `(N, T, H, W)` as stored.
+        label: `(N, T, H, W)` mask of the heart, or None.
+    """
+
+    name: str
+    info: StackInfo
+    slices: np.ndarray
+    label: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class CmrScan:
+    """Volumes of one patient that share a plane, and so a crop: a cine, or phases in files of their own.
+
+    Args:
+        volumes: at least one.
+        centring_labels: masks `(N, T, H, W)` that show where the heart is but belong to no volume.
+        details: of the source, for the record beside each output.
+
+    Raises:
+        InputError: the volumes differ in the size, spacing, orientation or place of their planes. They may differ in
+            the number of slices.
+    """
+
+    volumes: tuple[CmrVolume, ...]
+    centring_labels: tuple[np.ndarray, ...] = ()
+    details: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        first = self.volumes[0].info
+        for other in (volume.info for volume in self.volumes[1:]):
+            fault = None
+            if (other.plane, other.axis) != (first.plane, first.axis):
+                planes = f"{other.plane} across axis {other.axis}, {first.path.name} {first.plane} across {first.axis}"
+                fault = f"has planes {planes}"
+            elif not _same_grid(first, other):
+                fault = f"has another spacing, orientation or position than {first.path.name}"
+            if fault:
+                remedy = "put scans of different geometry into folders of their own, or mend the headers"
+                raise InputError(other.path, f"{fault}, a phase of the same scan", remedy)
+
+
+def _same_grid(first: StackInfo, other: StackInfo) -> bool:
+    """Whether the corners of the shorter stack lie in both at the same place."""
+    shape = np.minimum(first.shape[:3], other.shape[:3])
+    corners = np.array([[*(np.array(np.unravel_index(k, (2, 2, 2))) * (shape - 1)), 1] for k in range(8)])
+    return bool(np.abs(corners @ (first.affine - other.affine).T).max() <= AFFINE_TOLERANCE_MM)
+
+
+def plane_axes(info: StackInfo) -> tuple[int, int]:
+    """The array axes of H and W."""
+    height, width = (axis for axis in range(3) if axis != info.axis)
+    return height, width
+
+
+def voxels_sha256(slices: np.ndarray) -> str:
+    """Tells a stack by its stored values, whichever file or folder they are in."""
+    return hashlib.sha256(np.ascontiguousarray(slices).astype(slices.dtype.newbyteorder("<")).tobytes()).hexdigest()
+
+
+def write_scan(
+    folder: Path, scan: CmrScan, patient: str, options: ConversionOptions, record: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Crop a scan and write it: a NIfTI file, a mask where there is one, and a JSON record for each volume.
+
+    Args:
+        folder: of the output.
+        scan: one scan.
+        patient: it is of.
+        options: see :class:`ConversionOptions`.
+        record: entries for the record, besides those that undo the crop.
+
+    Returns:
+        The datalist entries, paths relative to `folder`. "centre" is that of the heart, in pixels of the output.
+
+    Raises:
+        InputError: the disk is full, or a volume is constant.
+    """
+    info = scan.volumes[0].info
+    spacing = tuple(float(spacing_from_affine(info.affine)[axis]) for axis in plane_axes(info))
+    labels = [*(volume.label for volume in scan.volumes), *scan.centring_labels]
+    centre, method = find_centre(options.centre, [volume.slices for volume in scan.volumes], labels, spacing)
+    crop = plan_crop(info.plane, spacing, centre, options.size, options.spacing)
+    heart = {"heart_centre": [round(c, 3) for c in centre], "centre_method": method}
+    entry = {"patient": patient, "centre": [round(float(c), 2) for c in crop.to_window(centre)]}
+    record = {**record, **(scan.details or {}), **heart}
+    return [_write_volume(folder, volume, crop, options, entry, record) for volume in scan.volumes]
+
+
+def _write_volume(
+    folder: Path,
+    volume: CmrVolume,
+    crop: PlaneCrop,
+    options: ConversionOptions,
+    entry: Mapping[str, Any],
+    record: Mapping[str, Any],
+) -> dict[str, Any]:
+    info, slices, gains, dtype = volume.info, volume.slices, None, None
+    numbers = mask_numbers(options.masks)
+    if options.masks == "ours" and volume.label is not None and volume.label.max() > max(numbers):
+        fault = f"has a mask with the number {volume.label.max()}"
+        raise InputError(info.path, fault, "say with --masks what its numbers stand for, such as --masks 255=1")
+    if options.intensity == "slice":
+        slices, gains = _with_gains(info, slices)
+        dtype = slices.dtype
+    window = crop.cut(slices, fill=float(slices.min()))
+    affine = crop.affine(info.affine, plane_axes(info))
+    path = folder / f"{volume.name}.nii.gz"
+    try:
+        intensity_range = stack_intensity_range(window)
+    except ValueError as error:
+        raise InputError(info.path, "is constant in the crop", "choose another --centre or a larger --size") from error
+    header = write_window(path, info, window, affine, "" if crop.is_exact else "resampled", dtype)
+    entry = {"image": path.name, **entry}
+    if volume.label is not None:
+        (folder / LABELS_FOLDER).mkdir(exist_ok=True)
+        label = crop.cut(renumbered(volume.label, numbers), fill=0, order=0)
+        write_window(folder / LABELS_FOLDER / path.name, info, label, affine, "mask", np.uint8)
+        entry["label"] = f"{LABELS_FOLDER}/{path.name}"
+        if set(numbers.values()) != set(CLASS_NAMES):
+            entry["label_classes"] = sorted(set(numbers.values()))
+    write_json(
+        sidecar_path(path),
+        {
+            **record,
+            "entry": entry,
+            "shape": list(header.get_data_shape()),
+            "spacing_mm": [round(float(zoom), 6) for zoom in header.get_zooms()[:3]],
+            "phase_ms": _phase_ms(header),
+            "intensity_range": list(intensity_range),
+            "scanner": {
+                "shape": list(info.shape),
+                "affine": info.affine.tolist(),
+                "slice_axis": info.axis,
+                "dtype": info.dtype.name,
+                "voxels_sha256": voxels_sha256(volume.slices),
+            },
+            "crop": crop.to_dict(),
+            "gains": None if gains is None else gains.tolist(),
+        },
+    )
+    return entry
+
+
+def _with_gains(info: StackInfo, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slices times the gains that make them equally bright, and these gains.
+
+    In the file's own units, not as stored: a slope of the header would do, an offset would not. Small integers would
+    saturate, so whole numbers become int16 where they fit, and all else float32.
+    """
+    values = slices * np.float64(info.slope) + info.inter
+    gains = equalise_gains(values)
+    values *= gains[:, None, None, None]
+    whole = info.dtype.kind in "iu" and info.slope == 1 and np.abs(values).max() <= np.iinfo(np.int16).max
+    return as_dtype(values, np.dtype(np.int16 if whole else np.float32)), gains
+
+
+def write_window(
+    path: Path, info: StackInfo, slices: np.ndarray, affine: np.ndarray, description: str, dtype: Any = None
+):
+    """Write slices of another plane than the source's, and durations of phases in ms where their unit is known.
+
+    Args:
+        path: `.nii.gz` to write.
+        info: of the source.
+        slices: `(N, T, h, w)`.
+        affine: `(4, 4)` of the output.
+        description: for the header.
+        dtype: stored dtype; None for the source's, with its slope and offset.
+
+    Returns:
+        The header.
+
+    Raises:
+        InputError: the disk is full.
+    """
+    volumes = np.moveaxis(slices, (0, 1), (info.axis, 3))
+    shape: Sequence[int] = volumes.shape if len(info.shape) == 4 else volumes.shape[:3]
+    header = output_header(info.header, shape, info.affine, affine, description, dtype)
+    space, time = header.get_xyzt_units()
+    if len(shape) == 4 and time in _MS:
+        header.set_zooms((*header.get_zooms()[:3], header.get_zooms()[3] * _MS[time]))
+        header.set_xyzt_units(space, "msec")
+    with NiftiWriter(path, header, 3, "volume") as writer:
+        for phase in range(volumes.shape[3]):
+            writer.write(volumes[..., phase])
+    return header
+
+
+def _phase_ms(header) -> float | None:
+    """Duration of a phase; None for one phase and where the header does not say in which unit."""
+    if len(header.get_data_shape()) < 4 or header.get_xyzt_units()[1] not in _MS:
+        return None
+    return round(float(header.get_zooms()[3]), 3)

@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Sources as scans: the stacks of a DICOM study, of a zip, of NIfTI files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from custom.errors import InputError
+from custom.importers.cmr.dicom import DicomImage, read_headers, read_pixels
+from custom.importers.cmr.nifti_groups import read_group
+from custom.importers.cmr.scan import CmrScan, CmrVolume
+from custom.importers.cmr.series import DicomOptions, sort_stacks
+from custom.importers.cmr.slices import SortedStack
+from custom.importers.cmr.sources import CmrSource, unpacked
+from custom.scans.stacks import StackInfo, stack_intensity_range
+
+_SLICE_AXIS = 2
+
+
+def read_source(
+    source: CmrSource, options: DicomOptions, slice_axis: int | None = None
+) -> tuple[list[CmrScan], list[str], list[InputError]]:
+    """Read a source that `custom.importers.cmr.sources.find_sources` has found.
+
+    Args:
+        source: DICOM folders, a zip of DICOM files, or NIfTI files.
+        options: for DICOM.
+        slice_axis: for NIfTI, the through-plane array axis; None for the one of largest spacing.
+
+    Returns:
+        As :func:`read_study`.
+
+    Raises:
+        InputError: it holds no stack, or is damaged.
+    """
+    where = source.paths[0]
+    if source.group is not None:
+        return [read_group(source.group, source.output_names, slice_axis)], [], []
+    if source.kind == "dicom":
+        return read_study(source.paths, source.name, options, where)
+    with unpacked(where) as folder:
+        try:
+            return read_study([folder], source.name, options, where)
+        except InputError as error:
+            if folder not in error.path.parents:
+                raise
+            # The user knows the zip, not where it was unpacked.
+            name = error.path.name.partition("_")[2]
+            raise InputError(where, f"{name} in it {error.fault}", error.remedy) from error
+
+
+def read_study(
+    folders: Sequence[Path], name: str, options: DicomOptions, where: Path
+) -> tuple[list[CmrScan], list[str], list[InputError]]:
+    """Read the short-axis stacks of a patient's DICOM files.
+
+    Args:
+        folders: searched with all below.
+        name: outputs are named after it: with one stack `<name>`, with several `<name>_<series number>-<description>`.
+        options: which series and slices to take.
+        where: the folder or zip, for messages.
+
+    Returns:
+        One scan for each stack; notes on what was left out; faults of stacks that could not be sorted.
+
+    Raises:
+        InputError: no stack, several patients, or a damaged file.
+    """
+    try:
+        images, notes = read_headers(folders)
+    except InputError as error:
+        raise InputError(where, error.fault, error.remedy) if error.path in folders else error from error
+    patients = {image.patient for image in images}
+    if len(patients) > 1:
+        raise InputError(where, f"holds images of {len(patients)} patients", "give each patient a folder")
+    studies: dict[str, list[DicomImage]] = {}
+    for image in sorted(images, key=lambda image: (image.study, image.acquired)):
+        studies.setdefault(image.study, []).append(image)
+    stacks: list[tuple[str, SortedStack]] = []
+    faults: list[InputError] = []
+    for k, study in enumerate(studies.values()):
+        prefix = name if len(studies) == 1 else f"{name}_study{k + 1}"
+        try:
+            found, more_notes, more_faults = sort_stacks(where, study, options)
+        except InputError as error:
+            found, more_notes, more_faults = [], [], [error]
+        notes, faults = notes + more_notes, faults + more_faults
+        stacks += [(prefix, stack) for stack in found]
+    if not stacks:
+        raise faults[0]
+    scans = [_scan(where, stack, output) for (_, stack), output in zip(stacks, _names(stacks), strict=True)]
+    return scans, notes, faults
+
+
+def _names(stacks: Sequence[tuple[str, SortedStack]]) -> list[str]:
+    """Output names: the prefix alone where it has one stack, else with its series; numbered where these agree."""
+    prefixes = [prefix for prefix, _ in stacks]
+    names: list[str] = []
+    for prefix, stack in stacks:
+        image = stack.images[0][0]
+        words = [f"{image.number:03d}", image.description, stack.part]
+        name = prefix if prefixes.count(prefix) == 1 else f"{prefix}_{'-'.join(filter(None, words))}"
+        name = re.sub(r"[^\w.-]+", "-", name)
+        names.append(name if name not in names else f"{name}-{len(names) + 1}")
+    return names
+
+
+def _scan(where: Path, stack: SortedStack, name: str) -> CmrScan:
+    values, slope, inter = read_pixels(stack.images)
+    shape = tuple(int(n) for n in (*values.shape[2:], values.shape[0], values.shape[1]))
+    shape = shape if shape[3] > 1 else shape[:3]
+    try:
+        intensity_range = stack_intensity_range(values)
+    except ValueError as error:
+        raise InputError(where, f"{stack.told()}: every value is the same", "check the export") from error
+    header = _header(stack, shape, values.dtype, slope, inter)
+    info = StackInfo(
+        path=where,
+        shape=shape,
+        axis=_SLICE_AXIS,
+        num_slices=values.shape[0],
+        num_phases=values.shape[1],
+        dtype=header.get_data_dtype(),
+        slope=slope,
+        inter=inter,
+        affine=stack.affine,
+        intensity_range=intensity_range,
+        header=header,
+        spacing_mm=float(np.linalg.norm(stack.affine[:3, _SLICE_AXIS])),
+    )
+    details = {"dicom_series": stack.images[0][0].told(), "dicom_slices": len(stack.images)}
+    return CmrScan((CmrVolume(name, info, values),), details=details)
+
+
+def _header(
+    stack: SortedStack, shape: tuple[int, ...], dtype: np.dtype, slope: float, inter: float
+) -> nib.Nifti1Header:
+    header = nib.Nifti1Header()
+    header.set_data_shape(shape)
+    header.set_data_dtype(dtype)
+    header.set_slope_inter(slope, inter)
+    header.set_xyzt_units("mm", "msec" if stack.phase_ms else None)
+    header.set_qform(stack.affine, "scanner")
+    header.set_sform(stack.affine, "scanner")
+    if len(shape) == 4:
+        header.set_zooms((*header.get_zooms()[:3], stack.phase_ms or 1.0))
+    header["descrip"] = b"cardiac MR short axis"
+    return header

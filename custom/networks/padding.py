@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Slices of any size for networks that take whole cells only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+
+def pad_slices(slices: torch.Tensor, units: Sequence[int]) -> tuple[torch.Tensor, tuple[slice, ...]]:
+    """Grow slices on all sides to the next multiples of `units`.
+
+    The edge of a slice is continued outwards; phases go round, as the heart does.
+
+    Args:
+        slices: `(..., H, W)`, or cine slices `(..., T, H, W)`.
+        units: what the sizes must be multiples of, one number per spatial axis.
+
+    Returns:
+        The grown slices, and where the original lies in their spatial axes.
+    """
+    window = []
+    for axis, unit in zip(range(-len(units), 0), units, strict=True):
+        extent = slices.shape[axis]
+        spare = -extent % unit
+        first = spare // 2
+        place = torch.arange(-first, extent + spare - first, device=slices.device)
+        place = place % extent if axis == -3 else place.clamp(0, extent - 1)
+        slices = slices.index_select(axis, place) if spare else slices
+        window.append(slice(first, first + extent))
+    return slices, tuple(window)

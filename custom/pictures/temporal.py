@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The temporal profile of an interpolated slice (CaLID, Figure 7): one row and one column of the image along time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from custom.metrics.temporal import roughness_ratio
+from custom.pictures.plotting import label_row, panels, show_frame
+from custom.scans.heart_centre import motion_centre
+
+CUT = "#f0e442"  # yellow, as in the paper
+PIXEL_MM = 1.5  # typical: crops come without their spacing, and the size of a heart need not be exact here
+
+
+def temporal_profiles(truth: np.ndarray, methods: Mapping[str, np.ndarray]) -> Figure:
+    """Draw a slice that no method was given, as the truth and each method have it move.
+
+    A column per method: its middle phase with the two cuts; the row along time (x-t), the column along time (y-t), time
+    downwards over two heart cycles, so that a jump where the cycle closes is seen as well. Under each name the temporal
+    roughness over that of the truth (`custom.metrics.temporal.roughness_ratio`).
+
+    Args:
+        truth: the true cine slice, `(T, h, w)` in [0, 1].
+        methods: name -> the same slice as the method gives it.
+    """
+    row, column = moving_lines(truth)
+    stacks = {"truth": truth, **methods}
+    white = float(np.percentile(truth, 99.8)) or 1.0
+    phases, (h, w) = len(truth), truth.shape[1:]
+    strip = 0.35 * h  # height of a profile, in pixels of the image
+    ratios = [h, strip, strip]
+    width = 1.7
+    size = (width * len(stacks) + 0.9, width * sum(ratios) / w + 0.7)
+    figure, axes = panels(3, len(stacks), *size, height_ratios=ratios)
+    for k, (name, cine) in enumerate(stacks.items()):
+        synthetic = k > 0
+        show_frame(axes[0, k], cine[phases // 2], synthetic, vmax=white)
+        axes[0, k].axhline(row, color=CUT, linewidth=0.8)
+        axes[0, k].axvline(column, color=CUT, linewidth=0.8)
+        axes[0, k].set_title(name if not synthetic else f"{name}\nroughness {_ratio(cine, truth):.2f}", fontsize=8)
+        for panel, profile in ((axes[1, k], cine[:, row]), (axes[2, k], cine[:, :, column])):
+            twice = np.concatenate([profile, profile])
+            show_frame(panel, twice, synthetic, vmax=white)
+            panel.set_aspect(strip / w * twice.shape[1] / twice.shape[0])
+    label_row(axes[0, 0], f"phase {phases // 2} of {phases}", right_of=-0.04)
+    label_row(axes[1, 0], f"row {row}, time ↓", right_of=-0.04)
+    label_row(axes[2, 0], f"column {column}, time ↓", right_of=-0.04)
+    return figure
+
+
+def moving_lines(cine: np.ndarray) -> tuple[int, int]:
+    """The row and the column of `(T, h, w)` through the middle of what beats; of a still slice, the middle ones."""
+    centre = motion_centre([cine[None]], (PIXEL_MM, PIXEL_MM)) or ((n - 1) / 2 for n in cine.shape[1:])
+    row, column = (round(place) for place in centre)
+    return row, column
+
+
+def _ratio(cine: np.ndarray, truth: np.ndarray) -> float:
+    """Of the moving pair of `(T, h, w)`; NaN where there are too few phases to say."""
+    if len(truth) < 3:
+        return float("nan")
+    pair = (torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))[None, None] for x in (cine, truth))
+    return float(roughness_ratio(*pair))

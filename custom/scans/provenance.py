@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What stands beside an output: how it was made, and which of its slices (frames of a pullback) are synthetic."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from custom.errors import InputError
+from custom.files import atomic
+from custom.scans.pullbacks import stem
+
+SYNTHETIC_KEY = "synthetic_slices"
+"""A sidecar's list of indices along its `slice_axis`; of a pullback these are frames, of a cine not its phases."""
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file, read in pieces, as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sidecar_path(path_nii: str | Path) -> Path:
+    """`<stem>.json` beside `<stem>.nii.gz`."""
+    return Path(path_nii).with_name(f"{stem(path_nii)}.json")
+
+
+def write_json(path: str | Path, content: Any) -> Path:
+    """Write JSON under a temporary name, then rename: the file is complete or not there.
+
+    Raises:
+        InputError: the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+    return path
+
+
+def read_synthetic_frames(path_nii: str | Path, num_frames: int) -> np.ndarray:
+    """Which frames of an output are synthetic, as its sidecar says.
+
+    Args:
+        path_nii: the output.
+        num_frames: how many frames it has.
+
+    Returns:
+        `(num_frames,)`, True where the frame is synthetic.
+
+    Raises:
+        InputError: there is no sidecar, or it says nothing of synthetic frames.
+    """
+    path = sidecar_path(path_nii)
+    mask = np.zeros(num_frames, dtype=bool)
+    try:
+        mask[json.loads(path.read_text())[SYNTHETIC_KEY]] = True
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        fault = "does not say which frames are synthetic"
+        raise InputError(path, fault, "keep the sidecar beside its volume, or interpolate again") from error
+    return mask
+
+
+def write_sidecar(
+    path_nii: str | Path,
+    *,
+    bundle: str,
+    version: str,
+    weights_sha256: str | None,
+    options: Mapping[str, Any],
+    seed: int | None,
+    input_path: str | Path,
+    input_sha256: str,
+    synthetic: Sequence[bool] | Sequence[int],
+    extra: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the provenance of an output volume as `<stem>.json` beside it.
+
+    Args:
+        path_nii: the output.
+        bundle: name of the bundle that made it.
+        version: of the bundle.
+        weights_sha256: of the checkpoint; None where the method has no weights.
+        options: every option of the run that changes the result.
+        seed: of the run; None where nothing is drawn.
+        input_path: the input; only its file name is recorded, paths can name patients.
+        input_sha256: of the input file.
+        synthetic: one bool per frame of the output, or the indices of its synthetic frames.
+        extra: more entries.
+
+    Returns:
+        The path of the JSON.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    frames = np.asarray(synthetic)
+    indices = np.flatnonzero(frames) if frames.dtype == bool else frames.astype(int)
+    return write_json(
+        sidecar_path(path_nii),
+        {
+            "bundle": bundle,
+            "version": version,
+            "weights_sha256": weights_sha256,
+            "options": dict(options),
+            "seed": seed,
+            "input": Path(input_path).name,
+            "input_sha256": input_sha256,
+            "output": Path(path_nii).name,
+            SYNTHETIC_KEY: indices.tolist(),
+            **(extra or {}),
+        },
+    )

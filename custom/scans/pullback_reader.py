@@ -1,0 +1,179 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Pullbacks on disk, checked and read one frame at a time.
+
+A pullback is a NIfTI file `(H, W, frames)`. NIfTI stores arrays in Fortran order, so a frame is one run of bytes that
+can be read by itself. Compressed files are read forwards as one stream; stepping back in a `.nii.gz` starts again at
+its beginning, so random access is for `.nii`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import nibabel as nib
+import numpy as np
+
+from custom.errors import InputError
+from custom.scans.nifti import open_nifti, stored_header
+
+ROBUST_PERCENTILES = (0.1, 99.9)
+SAMPLES_PER_FRAME = 4096
+"""Pixels of a frame that the robust intensity range looks at: bounds the memory of the pass."""
+_CONVERT = "convert with data_scripts/prepare_oct.py"
+
+
+@dataclass(frozen=True, eq=False)
+class PullbackInfo:
+    """What a pullback file holds, without its frames.
+
+    Args:
+        path: the NIfTI file.
+        shape: `(H, W, frames)`.
+        dtype: of the stored values, byte order included.
+        slope: physical value = stored * slope + inter.
+        inter: see `slope`.
+        affine: `(4, 4)`, voxel index to mm.
+        intensity_range: (low, high) in stored units; what [0, 1] is mapped to.
+        coordinates: "polar", "cartesian" or "unknown", from the header's `descrip`.
+        header: the file's NIfTI header.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    slope: float
+    inter: float
+    affine: np.ndarray
+    intensity_range: tuple[float, float]
+    coordinates: str
+    header: nib.Nifti1Header
+
+
+def inspect_pullback(path: str | Path) -> PullbackInfo:
+    """Check a pullback in one pass over its frames and measure its intensity range, in bounded memory.
+
+    The range of uint8 is (0, 255); of anything else the 0.1 and 99.9 percentiles.
+
+    Args:
+        path: a `.nii` or `.nii.gz` file.
+
+    Returns:
+        What is needed to read it, and to write another one like it.
+
+    Raises:
+        InputError: not a readable NIfTI, not a gray `(H, W, frames)` array, one frame only, NaN or Inf, constant.
+    """
+    path = Path(path)
+    image = open_nifti(path, "export the pullback as .nii or .nii.gz")
+    shape = _gray_shape(path, image)
+    slope, inter = float(image.dataobj.slope), float(image.dataobj.inter)
+    header = stored_header(image)
+    info = PullbackInfo(
+        path, shape, header.get_data_dtype(), slope, inter, image.affine, (0, 255), _coordinates(header), header
+    )
+    try:
+        return _with_intensity_range(info)
+    except (EOFError, OSError, zlib.error) as error:
+        raise InputError(path, f"cannot be read to its end ({error})", "copy or export the file again") from error
+
+
+def _gray_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, int, int]:
+    """Shape `(H, W, frames)` of a gray pullback; trailing axes of one element do not count."""
+    shape = image.shape
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if image.get_data_dtype().kind not in "iuf" or (len(shape) > 3 and shape[-1] in (3, 4)):
+        raise InputError(path, "holds colour or complex values, gray is expected", _CONVERT)
+    if len(shape) > 3:
+        raise InputError(path, f"is a {len(shape)}D array {shape}, (H, W, frames) is expected", _CONVERT)
+    if len(shape) < 3 or shape[2] < 2:
+        raise InputError(path, "has one frame only", "give at least two frames, on the last axis")
+    return shape
+
+
+def _coordinates(header: nib.Nifti1Header) -> str:
+    description = header["descrip"].item().decode("latin-1").lower()
+    return next((name for name in ("polar", "cartesian") if f"oct {name}" in description), "unknown")
+
+
+def _with_intensity_range(info: PullbackInfo) -> PullbackInfo:
+    """The same info with its intensity range, after a look at every frame."""
+    height, width, frames = info.shape
+    picks = np.random.default_rng(0).integers(0, height * width, SAMPLES_PER_FRAME)
+    samples, low, high = [], np.inf, -np.inf
+    with PullbackReader(info) as reader:
+        for k in range(frames):
+            frame = reader.stored(k)
+            least, most = frame.min(), frame.max()
+            if not np.isfinite([least, most]).all():
+                raise InputError(info.path, f"has NaN or Inf in frame {k}", "mend or remove that frame")
+            low, high = min(low, least), max(high, most)
+            samples.append(frame.ravel(order="K")[picks])
+    if low == high:
+        raise InputError(info.path, f"is constant, every value is {low}", "check the export")
+    if info.dtype == np.uint8:
+        return info
+    robust = np.percentile(np.concatenate(samples), ROBUST_PERCENTILES)
+    robust = (np.floor(robust[0]), np.ceil(robust[1])) if info.dtype.kind in "iu" else robust
+    # An almost empty image has equal percentiles: its few bright values are then the range.
+    chosen = robust if robust[0] < robust[1] else (low, high)
+    return dataclasses.replace(info, intensity_range=(float(chosen[0]), float(chosen[1])))
+
+
+class PullbackReader:
+    """Reads the frames of a pullback; use one per process. Frames read in ascending order never rewind the file.
+
+    Args:
+        info: from :func:`inspect_pullback`.
+    """
+
+    def __init__(self, info: PullbackInfo) -> None:
+        self.info = info
+        self._file: BinaryIO | None = None
+
+    def __len__(self) -> int:
+        return self.info.shape[2]
+
+    def stored(self, k: int) -> np.ndarray:
+        """Frame `k`, `(H, W)`, bit for bit as on disk."""
+        if not 0 <= k < len(self):
+            raise IndexError(f"frame {k} of a pullback of {len(self)} frames")
+        if self._file is None:
+            self._file = gzip.open(self.info.path) if self.info.path.suffix == ".gz" else open(self.info.path, "rb")
+        height, width, _ = self.info.shape
+        size = height * width * self.info.dtype.itemsize
+        self._file.seek(self.info.header.get_data_offset() + k * size)
+        data = self._file.read(size)
+        if len(data) < size:
+            raise EOFError(f"the file ends within frame {k}")
+        return np.frombuffer(data, self.info.dtype).reshape((height, width), order="F")
+
+    def normalised(self, k: int) -> np.ndarray:
+        """Frame `k`, `(H, W)` float32, the intensity range mapped to [0, 1] and clipped."""
+        low, high = self.info.intensity_range
+        return ((self.stored(k).astype(np.float32) - low) / (high - low)).clip(0, 1)
+
+    def denormalise(self, frame: np.ndarray) -> np.ndarray:
+        """A frame with values in [0, 1], any shape, in the stored dtype and units: clipped, rounded if integer."""
+        low, high = self.info.intensity_range
+        values = np.asarray(frame, np.float64).clip(0, 1) * (high - low) + low
+        return (np.rint(values) if self.info.dtype.kind in "iu" else values).astype(self.info.dtype)
+
+    def close(self) -> None:
+        """Close the file; it opens again when a frame is asked for."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> PullbackReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

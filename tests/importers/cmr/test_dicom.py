@@ -1,0 +1,232 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""DICOM files, folders and zips read into scans."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, MRImageStorage
+
+from custom.errors import InputError
+from custom.importers.cmr.series import DicomOptions
+from custom.importers.cmr.sources import find_sources, unpacked
+from custom.importers.cmr.study import read_source
+from custom.scans.stacks import write_stack
+
+FRAME = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
+FRAME[2] = np.cross(FRAME[0], FRAME[1])
+REAL = Path(__file__).resolve().parents[2].parent / "shared/data"
+ROWS, COLUMNS = 12, 10
+
+
+def value_of(row, column, k, t):
+    return 1000 + 7 * row + 3 * column + 100 * k + 20 * t
+
+
+def save(path, k, t, depth=None, **changes):
+    """One image of slice `k` and phase `t` of an oblique cine; pixel values tell where they belong."""
+    row, column = np.indices((ROWS, COLUMNS))
+    dataset = pydicom.Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = changes.pop("syntax", ExplicitVRLittleEndian)
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = MRImageStorage
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = pydicom.uid.generate_uid()
+    position = FRAME[2] * (8.0 * k if depth is None else depth) + [5, -30, 60]
+    fields = {
+        "Modality": "MR",
+        "PatientID": "secret",
+        "StudyInstanceUID": "1.2",
+        "SeriesInstanceUID": "1.2.3",
+        "SeriesNumber": 4,
+        "SeriesDescription": "cine sax",
+        "ImageType": ["ORIGINAL", "PRIMARY", "M"],
+        "ImageOrientationPatient": [round(float(c), 6) for c in FRAME[:2].ravel()],
+        "ImagePositionPatient": [round(float(p), 4) for p in position],
+        "PixelSpacing": [1.5, 1.25],
+        "TriggerTime": 30.5 * t,
+        "InstanceNumber": 50 * t + k,
+        "Rows": ROWS,
+        "Columns": COLUMNS,
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": 16,
+        "BitsStored": 16,
+        "HighBit": 15,
+        "PixelRepresentation": 1,
+        "PixelData": value_of(row, column, k, t).astype(np.int16).tobytes(),
+    }
+    for name, value in {**fields, **changes}.items():
+        if value is not None:
+            setattr(dataset, name, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def save_cine(folder, slices=5, phases=3, **changes):
+    order = np.random.default_rng(0).permutation(slices * phases)
+    for n, item in enumerate(order):
+        save(folder / f"IM{n:03d}", item // phases, item % phases, **changes)
+    return folder
+
+
+def read(root, **options):
+    (source,) = find_sources(Path(root))
+    return read_source(source, DicomOptions(**options))
+
+
+def refusal(root, **options):
+    with pytest.raises(InputError) as caught:
+        read(root, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_oblique_cine_comes_out_in_order_and_in_place(tmp_path):
+    scans, notes, faults = read(save_cine(tmp_path / "p1"))
+    (volume,) = scans[0].volumes
+    info = volume.info
+    assert (info.shape, volume.name, notes, faults) == ((COLUMNS, ROWS, 5, 3), "p1", [], [])
+    k, t, column, row = np.indices(volume.slices.shape)
+    np.testing.assert_array_equal(volume.slices, value_of(row, column, k, t))
+    assert volume.slices.dtype == np.int16 and info.axis == 2 and info.spacing_mm == pytest.approx(8, abs=1e-3)
+    lps = np.array([5, -30, 60]) + 9 * 1.25 * FRAME[0] + 11 * 1.5 * FRAME[1] + 4 * 8 * FRAME[2]
+    np.testing.assert_allclose((info.affine @ [9, 11, 4, 1])[:3], lps * [-1, -1, 1], atol=1e-3)
+    write_stack(tmp_path / "out.nii.gz", info, volume.slices, info.affine)
+    image = nib.load(tmp_path / "out.nii.gz")
+    assert image.header.get_xyzt_units() == ("mm", "msec") and image.header.get_zooms()[3] == 30.5
+    np.testing.assert_allclose(image.get_qform(), info.affine, atol=1e-4)
+
+
+def test_one_rescaling_goes_into_the_header_and_several_into_the_values(tmp_path):
+    scans, _, _ = read(save_cine(tmp_path / "a", RescaleSlope="2.5", RescaleIntercept="-10"))
+    volume = scans[0].volumes[0]
+    assert (volume.info.slope, volume.info.inter, volume.slices.dtype) == (2.5, -10, np.int16)
+    for k in range(5):
+        save(tmp_path / f"b/{k}", k, 0, RescaleSlope=str(1 + k), RescaleIntercept="0")
+        save(tmp_path / f"c/{k}", k, 0, RescaleSlope=str(1 + 0.3 * k), RescaleIntercept="0")
+    whole, real = (read(tmp_path / name)[0][0].volumes[0] for name in "bc")
+    assert whole.slices.dtype == np.int16 and whole.slices[3, 0, 0, 0] == 4 * value_of(0, 0, 3, 0)
+    assert real.slices.dtype == np.float32
+    assert real.slices[3, 0, 0, 0] == pytest.approx(1.9 * value_of(0, 0, 3, 0)) and whole.info.shape[2:] == (5,)
+
+
+def test_what_is_no_image_of_a_stack_is_left_out_and_told(tmp_path):
+    folder = save_cine(tmp_path / "p")
+    (folder / "notes.txt").write_text("hello")
+    save(folder / "ct", 1, 1, Modality="CT", SeriesNumber=7)
+    save(folder / "scout", 1, 1, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesNumber=8)
+    save(folder / "report", 1, 1, ImageOrientationPatient=None, SeriesNumber=9)
+    rgb = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0, "BitsAllocated": 8}
+    pixels = bytes(3 * ROWS * COLUMNS)
+    save(folder / "rgb", 1, 1, **rgb, BitsStored=8, HighBit=7, PixelRepresentation=0, PixelData=pixels)
+    _, notes, _ = read(folder)
+    for words in ("modality CT, not MR", "localiser", "without ImageOrientationPatient", "in colour"):
+        assert sum(words in note and "left out 1 images" in note for note in notes) == 1
+    for path in folder.glob("IM*"):
+        path.unlink()
+    assert "holds no MR images of a stack" in refusal(folder)
+
+
+def test_two_patients_two_studies_and_two_series(tmp_path):
+    save_cine(tmp_path / "two/a", SeriesInstanceUID="1.5", SeriesNumber=11, SeriesDescription="late / enh.")
+    save_cine(tmp_path / "two/b")
+    scans, notes, _ = read(tmp_path / "two")
+    assert [scan.volumes[0].name for scan in scans] == ["two_004-cine-sax", "two_011-late-enh."]
+    assert any("2 stacks" in note for note in notes)
+    # Patients are told by folder; within one, two identities are a fault.
+    save_cine(tmp_path / "mixed")
+    save_cine(tmp_path / "mixed/other", PatientID="another", StudyInstanceUID="1.3")
+    assert "holds images of 2 patients" in refusal(tmp_path / "mixed")
+    save_cine(tmp_path / "visits")
+    save_cine(tmp_path / "visits/later", StudyInstanceUID="1.3")
+    assert [s.volumes[0].name for s in read(tmp_path / "visits")[0]] == ["visits_study1", "visits_study2"]
+
+
+def test_each_folder_is_a_patient_unless_they_share_a_study(tmp_path):
+    for k in range(5):
+        save(tmp_path / f"one/series{k}/im", k, 0, SeriesInstanceUID=f"1.2.{k}")
+        save(tmp_path / f"cohort/p1/im{k}", k, 0)
+        save(tmp_path / f"cohort/p2/im{k}", k, 0, StudyInstanceUID="1.9")
+    assert [source.patient for source in find_sources(tmp_path / "one")] == ["one"]
+    assert len(read(tmp_path / "one")[0][0].volumes[0].slices) == 5
+    assert [source.patient for source in find_sources(tmp_path / "cohort")] == ["p1", "p2"]
+
+
+def test_damaged_and_undecodable_files_are_named(tmp_path):
+    folder = save_cine(tmp_path / "p")
+    data = (folder / "IM003").read_bytes()
+    (folder / "IM003").write_bytes(data[:-40])
+    assert "IM003: cannot be read" in refusal(folder)
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.PixelData = pydicom.encaps.encapsulate([b"\xff\x4f\xff\x51" + bytes(60)])
+        dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
+        dataset["PixelData"].VR = "OB"
+        dataset.save_as(path, enforce_file_format=True)
+    line = refusal(folder)
+    assert "JPEG 2000" in line or "cannot be read" in line
+
+
+def test_zip_of_uk_biobank(tmp_path):
+    """One series per slice, folders that try to leave, a manifest: as field 20209, and worse."""
+    path = tmp_path / "1234567_20209_2_0.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for k in range(5):
+            series = {"SeriesInstanceUID": f"1.2.{k}", "SeriesNumber": 10 + k}
+            for t in range(4):
+                file = save(tmp_path / "im", k, t, SeriesDescription=f"CINE_segmented_SAX_b{k + 1}", **series)
+                archive.write(file, f"../../escaped_{k}_{t}.dcm")
+        archive.writestr("manifest.csv", "filename,patientid")
+    (tmp_path / "im").unlink()
+    (source,) = find_sources(tmp_path)
+    assert (source.kind, source.patient, source.name) == ("zip", "1234567", "1234567_20209_2_0")
+    scans, _, _ = read_source(source, DicomOptions())
+    assert scans[0].volumes[0].info.shape == (COLUMNS, ROWS, 5, 4)
+    assert list(tmp_path.iterdir()) == [path] and not list(tmp_path.parent.glob("escaped*"))
+    with pytest.raises(InputError, match="unpacks to more than 0 MiB"), unpacked(path, max_bytes=1000):
+        pass
+    with pytest.raises(InputError, match="holds 21 files"), unpacked(path, max_files=20):
+        pass
+
+
+def test_damaged_zip_and_faults_inside_name_the_zip(tmp_path):
+    whole = tmp_path / "a.zip"
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        for k in range(4):
+            file = save(tmp_path / "im", k, 0)
+            content = file.read_bytes()
+            archive.writestr(f"{k}.dcm", content[:-30] if k == 2 else content)
+    (tmp_path / "im").unlink()
+    line = refusal(tmp_path)
+    assert line.startswith(f"{whole}: 2.dcm in it cannot be read") and "cmr_zip_" not in line
+    data = bytearray(whole.read_bytes())
+    data[300:340] = bytes(40)
+    whole.write_bytes(data)
+    assert "is a zip that cannot be unpacked" in refusal(tmp_path)
+
+
+@pytest.mark.skipif(not (REAL / "sax_dicom").is_dir(), reason="no ../shared/data/sax_dicom")
+def test_real_export_is_the_cine_of_the_same_patient():
+    scans, notes, faults = read(REAL / "sax_dicom/SCD0000301")
+    assert len(scans) == 1 and not notes and not faults
+    (volume,) = scans[0].volumes
+    image = nib.load(REAL / "sax_cine/SCD0000301_cine.nii.gz")
+    # From our voxels to theirs by way of the world: the same order or not, each voxel has its value.
+    change = np.linalg.inv(image.affine) @ volume.info.affine
+    permutation = np.rint(change)
+    corner = [*np.subtract(volume.info.shape[:3], 1), 1]
+    np.testing.assert_allclose(change @ corner, permutation @ corner, atol=1e-3)
+    index = np.indices(volume.info.shape[:3]).reshape(3, -1)
+    theirs = (permutation[:3, :3] @ index + permutation[:3, 3:]).astype(int)
+    ours = np.moveaxis(volume.slices, (0, 1), (2, 3)).reshape(-1, 20)
+    np.testing.assert_array_equal(ours, np.asarray(image.dataobj)[tuple(theirs)])
+    assert volume.info.header.get_zooms()[3] == 46.0
