@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Each bundle, with the weights that ship, makes of a small scan what it made when it was recorded (`golden/record.py`)."""
+"""Each bundle, with the weights that ship, makes of a small scan what was recorded of it (`golden/record.py`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ record = sys.modules["golden_record"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(record)
 
 MOST_LEVELS, MOST_SHARE = 1 / 256, 0.01
-"""On another processor or PyTorch, bits of convolutions differ: so far, of the range, may so many voxels then be off."""
+"""On another processor or PyTorch bits of convolutions differ: so far, of the range, may so many voxels be off."""
 
 
 @pytest.mark.parametrize("name", record.CASES)

@@ -6,7 +6,7 @@
     python tests/integration/golden/record.py            # all
     python tests/integration/golden/record.py calid      # cases of one bundle
 
-Record anew only where the behaviour changes on purpose (new weights, another default), and name the change in the commit.
+Record anew only where the behaviour changes on purpose (new weights, another default); name the change in the commit.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def write_scan(folder: Path, name: str) -> Path:
 
 
 def run(case: Case, folder: Path) -> dict[str, np.ndarray]:
-    """Run a case in `folder` and return every volume it wrote, its affine, and which slices its sidecar calls synthetic."""
+    """Run a case in `folder`: every volume it wrote, its affine, and which slices its sidecar calls synthetic."""
     torch.set_num_threads(1)
     output_dir = folder / "out"
     config = BUNDLES / case.bundle / "configs" / "inference.json"
