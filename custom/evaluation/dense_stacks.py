@@ -26,7 +26,8 @@ from custom.inferers.stacks import Provenance, interpolate_stack
 from custom.pictures.anatomy import anatomy_figure
 from custom.pictures.long_axis import picture_of
 from custom.pictures.planes import end_systole, read_volume
-from custom.scans.stacks import StackInfo, inspect_stack, read_slices, to_unit
+from custom.scans.scan import Scan
+from custom.scans.stacks import inspect_stack, read_slices, to_unit
 
 
 def acquire(path: str | Path, folder: Path, known_mm: float, axis: int | None) -> tuple[Path, Path | None, int]:
@@ -123,7 +124,7 @@ def dense_stacks(
 
 
 def _segmented(
-    info: StackInfo, network: torch.nn.Module, device: torch.device
+    info: Scan, network: torch.nn.Module, device: torch.device
 ) -> tuple[np.ndarray, tuple[float, float, float]]:
     """Labels `(N, H, W)` at the first phase, and the spacing along these axes in mm."""
     slices = torch.from_numpy(to_unit(info, read_slices(info)[:, :1]))

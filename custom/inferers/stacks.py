@@ -25,7 +25,8 @@ from custom.inferers.gaps import GapInferer
 from custom.interpolators.base import Interpolator
 from custom.scans.nifti import stem
 from custom.scans.provenance import sidecar_path, write_sidecar
-from custom.scans.stacks import StackInfo, find_stacks, inspect_stack, read_slices, to_unit, write_stack
+from custom.scans.scan import Scan
+from custom.scans.stacks import find_stacks, inspect_stack, read_slices, to_unit, write_stack
 from custom.transforms.intensity import restore_slice
 
 __all__ = ["Provenance", "StackFolder", "StackInterpolator", "interpolate_stack"]
@@ -103,7 +104,7 @@ def interpolate_stack(
 
 
 def _interpolated(
-    info: StackInfo, network: Interpolator, inferer: GapInferer, factor: int, device: torch.device | str
+    info: Scan, network: Interpolator, inferer: GapInferer, factor: int, device: torch.device | str
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """All slices `(M, T, H, W)` in stored units, and for several samples their deviation in the image's units."""
     acquired = read_slices(info)

@@ -15,12 +15,13 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type, convert_to_numpy
 
 from custom.scans.pullback_reader import ROBUST_PERCENTILES
-from custom.scans.stacks import StackInfo, excess, from_unit
+from custom.scans.scan import Scan
+from custom.scans.stacks import excess, from_unit
 from custom.transforms.layout import check_axis, slice_dim
 
 
 class IntensityScale(NamedTuple):
-    """What [0, 1] stands for, named as in `custom.scans.stacks.StackInfo`.
+    """What [0, 1] stands for, named as in `custom.scans.stacks.Scan`.
 
     Attributes:
         intensity_range: (low, high) in the volume's units, low < high.
@@ -54,7 +55,7 @@ def intensity_scale(volume: torch.Tensor, percentiles: Sequence[float] | None = 
 
 
 def restore_slice(
-    scale: IntensityScale | StackInfo, values: np.ndarray, before: np.ndarray, after: np.ndarray, share: float
+    scale: IntensityScale | Scan, values: np.ndarray, before: np.ndarray, after: np.ndarray, share: float
 ) -> np.ndarray:
     """A synthetic slice in the stored dtype and units.
 
