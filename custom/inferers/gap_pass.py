@@ -29,14 +29,22 @@ class GapPass:
         levels: the plan of one gap (`plan_gap`).
         num_samples: samples kept apart.
         batch_size: windows, each of one stack, that go through the network together.
+        first_gap: index in the scan of the pass's first gap, where a scan is done in parts.
         seed: of the scan. Side by side, all stacks take the same noise: phases then differ by what was acquired, and
             not by the draw.
     """
 
     def __init__(
-        self, network: Interpolator, levels: Sequence[Sequence[GapStep]], num_samples: int, batch_size: int, seed: int
+        self,
+        network: Interpolator,
+        levels: Sequence[Sequence[GapStep]],
+        num_samples: int,
+        batch_size: int,
+        seed: int,
+        first_gap: int = 0,
     ) -> None:
         self.network, self.levels, self.batch_size, self.seed = network, levels, batch_size, seed
+        self.first_gap = first_gap
         self.factor = levels[0][0].right
         self.offsets = [[0]]  # per level: what is known of a gap before it, its right end left to the next gap
         for level in self.levels[:-1]:
@@ -94,7 +102,7 @@ class GapPass:
         neighbours = torch.cat(
             [torch.stack([known[i] for i in self._neighbours(depth, gap, step.left)], dim=1) for gap, step in windows]
         )
-        seeds = [_seed(self.seed, sample, gap, step.left, step.right) for gap, step in windows]
+        seeds = [_seed(self.seed, sample, self.first_gap + gap, step.left, step.right) for gap, step in windows]
         seeds = [seed for seed in seeds for _ in range(self.num_stacks)]
         answers, places = [], neighbours.new_tensor(positions)
         with torch.no_grad():

@@ -10,7 +10,7 @@ inside: an `Interpolator` is asked about gaps, in batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from numbers import Real
@@ -69,7 +69,7 @@ class GapInferer(Inferer):
         num_samples: int = 1,
         seed: int = 0,
         max_factor: int = 6,
-        axis: int | None = 2,
+        axis: int | None = None,
     ) -> None:
         self.factor = factor
         self.target_spacing = target_spacing
@@ -103,20 +103,27 @@ class GapInferer(Inferer):
         return factor
 
     def __call__(self, inputs: torch.Tensor, network: Interpolator, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Interpolate whole volumes in memory: the mean of `moments`, whose arguments these are."""
+        return self.moments(inputs, network)[0]
+
+    def moments(
+        self, inputs: torch.Tensor, network: Interpolator, progress: Callable[[int], Any] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Interpolate whole volumes in memory.
 
         Args:
             inputs: in [0, 1], with `N >= 2` slices: pullbacks or stacks `(B, C, H, W, N)`, or cines
                 `(B, C, H, W, N, T)`, the slices on `axis` of the three spatial ones. A `MetaTensor` if `target_spacing`
-                is set or `axis` is None; its first affine counts for the batch.
+                is set or `axis` is None; its first affine counts for the batch. Where its `meta` says so, it is a part
+                of a scan (`first_slice`), or polar (`coordinates`).
             network: the method. One that takes phases together (`takes_phases`) gets `(T, H, W)` and wants cines; any
                 other gets a cine's phases as items of the batch.
-            args: unused, as is `kwargs`; MONAI's signature.
-            kwargs: unused.
+            progress: called with the number of slices, phases counted apart, that have come out since the last call.
 
         Returns:
-            As `inputs`, `(N - 1) * factor + 1` slices on the axis, without metadata (`DenseGridd` gives it its grid).
-            Acquired slices are bit-identical, the others the mean of the samples.
+            The mean of the samples and, of several samples, their deviation, 0 where a slice is acquired; else None.
+            Each as `inputs`, `(N - 1) * factor + 1` slices on the axis, without metadata (`DenseGridd` gives it its
+            grid). Acquired slices are bit-identical.
 
         Raises:
             ValueError: for fewer than two slices, other dimensions, an option out of range, a missing affine.
@@ -129,14 +136,25 @@ class GapInferer(Inferer):
         slices = slices_first(volumes, axis, takes_phases)
         shape = list(volumes.shape)
         shape[2 + axis] = dense_count(len(slices), factor)
-        dense = volumes.new_empty(shape)
-        filled = slices_first(dense, axis, takes_phases)
-        for frame in self.stream(slices if takes_phases else slices.flatten(1, 2), network, factor):
-            filled[frame.index] = frame.mean.reshape(filled.shape[1:])
-        return dense
+        meta = getattr(inputs, "meta", {})
+        network.wrap_rows = meta.get("coordinates") == "polar"
+        mean, std = volumes.new_empty(shape), volumes.new_zeros(shape) if self.num_samples > 1 else None
+        means, deviations = (None if m is None else slices_first(m, axis, takes_phases) for m in (mean, std))
+        rows = slices if takes_phases else slices.flatten(1, 2)
+        for frame in self.stream(rows, network, factor, meta.get("first_slice", 0)):
+            means[frame.index] = frame.mean.reshape(means.shape[1:])
+            if frame.std is not None:
+                deviations[frame.index] = frame.std.reshape(means.shape[1:])
+            if progress is not None:
+                progress(volumes.shape[5] if volumes.ndim == 6 else 1)
+        return mean, std
 
     def stream(
-        self, frames: Iterable[torch.Tensor], network: Interpolator, factor: int | None = None
+        self,
+        frames: Iterable[torch.Tensor],
+        network: Interpolator,
+        factor: int | None = None,
+        first_gap: int = 0,
     ) -> Iterator[DenseFrame]:
         """Interpolate frames as they come.
 
@@ -149,6 +167,7 @@ class GapInferer(Inferer):
                 a method that takes phases together.
             network: the method.
             factor: dense steps per gap; `self.factor` unless given.
+            first_gap: index in the scan of the first gap, where the frames are a part of one.
 
         Yields:
             Every frame of the dense scan, in order.
@@ -158,7 +177,8 @@ class GapInferer(Inferer):
         """
         self.validate()
         factor = self.factor if factor is None else factor
-        state = GapPass(network, plan_gap(factor, self.max_factor), self.num_samples, self.batch_size, self.seed)
+        levels = plan_gap(factor, self.max_factor)
+        state = GapPass(network, levels, self.num_samples, self.batch_size, self.seed, first_gap)
         frames = iter(frames)
         while not state.ended:
             work = state.arrive(islice(frames, self.batch_size if state.arrived else self.batch_size + 1))
