@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.measure import load_network, paired_ratio, peak_mib, read_config, tiles, timed_in_turn
 from custom.inferers.gaps import GapInferer
-from custom.inferers.stacks import Provenance, interpolate_stack
+from custom.inferers.scans import interpolate_scan
 from custom.interpolators.base import Interpolator
 from custom.interpolators.calid import CaLID
 from custom.interpolators.classical import LinearFrames
@@ -147,7 +147,7 @@ def measure_stack(
         def run() -> None:
             target = Path(folder) / str(next(places))  # an output that is already there would be kept
             target.mkdir()
-            interpolate_stack(part, target, network, inferer, Provenance("benchmark", "0"), device)
+            interpolate_scan(part, target, network, inferer, device=device)
 
         timings = timed_in_turn({"file": run}, repeats, device, warm_up=False)["file"]
     return {

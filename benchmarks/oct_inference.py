@@ -41,7 +41,7 @@ from benchmarks.measure import (  # noqa: E402
 )
 from custom.errors import report_input_errors  # noqa: E402
 from custom.inferers.gaps import GapInferer  # noqa: E402
-from custom.inferers.streaming import Provenance, interpolate_pullback  # noqa: E402
+from custom.inferers.scans import interpolate_scan  # noqa: E402
 from custom.interpolators.base import Interpolator  # noqa: E402
 from custom.interpolators.classical import LinearFrames  # noqa: E402
 from custom.scans.pullbacks import PullbackWriter, new_pullback  # noqa: E402
@@ -138,7 +138,7 @@ def measure_file(frames: int, size: str, batch_size: int, factor: int, device: s
 
         def run() -> None:
             inferer = GapInferer(factor, batch_size=batch_size)
-            interpolate_pullback(path, folder, network, inferer, Provenance("benchmark", "0"), device)
+            interpolate_scan(path, folder, network, inferer, "pullback", device)
 
         return _measured(run, network, device, frames, shape, batch_size, factor)
 

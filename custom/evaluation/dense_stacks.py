@@ -13,16 +13,14 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from custom import __version__
 from custom.errors import InputError
 from custom.evaluation.bundle_methods import LoadedMethods, load_network
 from custom.evaluation.method_grammar import parse_methods
 from custom.evaluation.protocol_windows import protocol_windows
-from custom.evaluation.survey import fingerprint
 from custom.files import atomic
 from custom.inferers.gaps import GapInferer
+from custom.inferers.scans import interpolate_scan
 from custom.inferers.segmentation import segment_slices
-from custom.inferers.stacks import Provenance, interpolate_stack
 from custom.pictures.anatomy import anatomy_figure
 from custom.pictures.long_axis import picture_of
 from custom.pictures.planes import end_systole, read_volume
@@ -112,8 +110,7 @@ def dense_stacks(
         place = folder / "".join(c if c.isalnum() else "_" for c in label)
         place.mkdir(exist_ok=True)
         method = loaded[label].to(device)
-        made_by = Provenance(label, __version__, fingerprint(method))
-        dense[label] = str(interpolate_stack(acquired, place, method, inferer, made_by, device, axis))
+        dense[label] = str(interpolate_scan(acquired, place, method, inferer, device=device, axis=axis))
     cuts = {label: path for label, path in dense.items() if label != "Linear"}  # the picture has its own
     picture_of(str(acquired), str(folder / "long_axis.png"), cuts, None if truth is None else str(truth), axis=axis)
     if segmenter is not None:

@@ -21,7 +21,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from custom.data.sources import cmr_phantom_scan
-from custom.errors import InputError
+from custom.errors import InputError, input_error_in
 from custom.scans.nifti import check_output_dir, find_nifti, stem
 from custom.scans.provenance import says_synthetic, sha256_of
 from custom.weights import load_model
@@ -153,7 +153,10 @@ class FolderEvaluator(Evaluator):
                 raise InputError(path, f"would overwrite the output of {Path(other).name}", "rename one of the two")
             output = str(self.do_scan(Path(path)))
             logger.info("%s: %s, %.1f s", Path(path).name, output, time.perf_counter() - started)
-        except (InputError, OSError) as error:
-            logger.error("%s", error if isinstance(error, InputError) else f"{path}: {error}; check the disk")
+        except (InputError, OSError, RuntimeError) as error:
+            told = input_error_in(error)
+            if told is None and isinstance(error, RuntimeError):
+                raise
+            logger.error("%s", told or f"{path}: {error}; check the disk")
             self._failures.append(path)
         return {Keys.IMAGE: path, Keys.PRED: output}

@@ -69,7 +69,7 @@ class GapInferer(Inferer):
         num_samples: int = 1,
         seed: int = 0,
         max_factor: int = 6,
-        axis: int | None = None,
+        axis: int | None = 2,
     ) -> None:
         self.factor = factor
         self.target_spacing = target_spacing

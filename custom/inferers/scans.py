@@ -172,6 +172,13 @@ def _parts(scan: Scan, factor: int, outer: int) -> Iterator[tuple[int, int]]:
         yield first, min(first + gaps, scan.num_slices - 1) + 1
 
 
+def scan_transforms(output_dir: str | Path, kind: str = "stack", axis: int | None = None) -> tuple[Compose, Compose]:
+    """`preprocessing` and `postprocessing` as the bundles declare them; arguments as `interpolate_scan` has them."""
+    before = Compose([LoadScand(kind=kind, axis=axis), UnitIntensityd("image")])
+    save = SaveScand(output_dir=output_dir, kind=kind, axis=axis)
+    return before, Compose([DenseGridd(), RestoreIntensityd(keep_excess=kind == "stack"), save])
+
+
 def interpolate_scan(
     path: str | Path,
     output_dir: str | Path,
@@ -200,9 +207,7 @@ def interpolate_scan(
     Raises:
         InputError: see `ScanInterpolator.do_scan`.
     """
-    before = Compose([LoadScand(kind=kind, axis=axis), UnitIntensityd("image")])
-    save = SaveScand(output_dir=output_dir, kind=kind, axis=axis)
-    after = Compose([DenseGridd(), RestoreIntensityd(keep_excess=kind == "stack"), save])
+    before, after = scan_transforms(output_dir, kind, axis)
     evaluator = ScanInterpolator(device, [], network, before, inferer, after, bundle_root=bundle_root)
     Path(output_dir).mkdir(parents=True, exist_ok=True)
     network.to(device).eval()

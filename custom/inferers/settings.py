@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import nn
 
-IGNORED = {"training", "batch_size", "output_dir", "print_log", "log_level", "call_super_init", "dump_patches"}
-"""Attributes that do not change what comes out, or not beyond rounding."""
+IGNORED = {"training", "batch_size", "output_dir", "print_log", "log_level", "wrap_rows", "axis"}
+"""Attributes that do not change what comes out, or not beyond rounding; the axis is told as found (`slice_axis`)."""
 
 
 def settings_of(network: nn.Module, inferer: Any, transforms: Iterable[Any]) -> dict[str, Any]:

@@ -28,13 +28,14 @@ class Staged:
 
     Args:
         outputs: the volumes, in one folder; the first is named last, since it is the one that a next run looks at.
+        stale: volumes that go with the old ones of `outputs` and are not made again; they and their sidecars go.
 
     Raises:
         InputError: the folder cannot be written or the disk is full.
     """
 
-    def __init__(self, outputs: Sequence[Path]) -> None:
-        self.outputs = list(outputs)
+    def __init__(self, outputs: Sequence[Path], stale: Sequence[Path] = ()) -> None:
+        self.outputs, self.stale = list(outputs), list(stale)
         self.folder = outputs[0].with_name(f".{outputs[0].name}.{socket.gethostname()}-{os.getpid()}.part")
 
     def place(self, output: Path) -> Path:
@@ -59,8 +60,10 @@ class Staged:
         try:
             if kind is None:
                 with self._told(), _one_at_a_time(self.outputs[0].parent):
-                    for output in self.outputs:
+                    for output in (*self.outputs, *self.stale):
                         output.unlink(missing_ok=True)
+                    for output in self.stale:
+                        sidecar_path(output).unlink(missing_ok=True)
                     for output in self.outputs:
                         os.replace(sidecar_path(self.place(output)), sidecar_path(output))
                     for output in reversed(self.outputs):

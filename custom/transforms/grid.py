@@ -38,7 +38,7 @@ class DenseGridd(MapTransform):
         self,
         keys: KeysCollection = ("pred", "pred_std"),
         ref_key: str = "image",
-        axis: int | None = None,
+        axis: int | None = 2,
         allow_missing_keys: bool = True,
     ) -> None:
         super().__init__(keys, allow_missing_keys)

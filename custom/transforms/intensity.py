@@ -123,7 +123,7 @@ class RestoreIntensityd(MapTransform):
         keys: KeysCollection = "pred",
         ref_key: str = "image_acquired",
         range_key: str = "image_range",
-        axis: int | None = None,
+        axis: int | None = 2,
         keep_excess: bool = False,
         deviation_keys: KeysCollection = "pred_std",
         allow_missing_keys: bool = False,

@@ -96,9 +96,9 @@ class SaveScand(SaveImaged):
             outputs = {
                 key: output.with_name(output.name.replace(f"_{self.postfixes[0]}.nii", f"_{postfix}.nii"))
                 for key, postfix in zip(self.keys, self.postfixes, strict=True)
-                if key in data
             }
-            self._parts = _Parts(scan, outputs, {key: data[key] for key in outputs}, factor, record)
+            stale = [outputs.pop(key) for key in self.keys if key not in data]
+            self._parts = _Parts(scan, outputs, stale, {key: data[key] for key in outputs}, factor, record)
         try:
             for key in self._parts.writers:
                 self._parts.write(key, convert_to_numpy(data[key])[0], overlap=first > 0)
@@ -118,6 +118,7 @@ class _Parts:
     Args:
         scan: the input.
         outputs: key -> file to write.
+        stale: files of an earlier output that go with it.
         predictions: key -> the first part, for dtype and grid.
         factor: dense steps per gap.
         record: for the sidecars.
@@ -127,6 +128,7 @@ class _Parts:
         self,
         scan: Scan,
         outputs: Mapping[str, Path],
+        stale: Sequence[Path],
         predictions: Mapping[str, Any],
         factor: int,
         record: Mapping[str, Any],
@@ -135,7 +137,7 @@ class _Parts:
         synthetic = synthetic_mask(scan.num_slices, factor)
         shape = list(scan.shape)
         shape[scan.axis] = len(synthetic)
-        staged = self.stack.enter_context(Staged(list(outputs.values())))
+        staged = self.stack.enter_context(Staged(list(outputs.values()), stale))
         self.writers: dict[str, NiftiWriter] = {}
         for key, output in outputs.items():
             affine = convert_to_numpy(predictions[key].affine)

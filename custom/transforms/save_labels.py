@@ -51,7 +51,9 @@ class SaveLabelsd(SaveImaged):
     def is_done(self, path: str | Path, record: Mapping[str, Any]) -> bool:
         """Whether the outputs are there, made as `record` says."""
         labels, measures = self.outputs(path)
-        return labels.exists() and measures.exists() and record.items() <= read_sidecar(labels).items()
+        said, synthetic = read_sidecar(labels), read_sidecar(path).get(SYNTHETIC_KEY)
+        known = said.get(SYNTHETIC_KEY) == synthetic and record.items() <= said.items()
+        return known and labels.exists() and measures.exists()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return `data` as it came, the files written."""
