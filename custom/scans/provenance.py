@@ -105,7 +105,8 @@ def is_made(output: Path, record: Mapping[str, Any]) -> tuple[bool, list[str]]:
             )
         elif said.get(name) != value:
             differing.append(name)
-    return not differing, differing
+    names = (name.removeprefix("inferer.") for name in differing)
+    return not differing, list(dict.fromkeys(names))
 
 
 def synthetic_record(
