@@ -185,7 +185,7 @@ def test_done_work_is_kept_and_other_options_redo_it(tmp_path, caplog):
     assert not run(factor=2) and "already done" in caplog.text
     assert not run(factor=2, axis=2, batch_size=1), "the same axis by name, and the batch size changes nothing"
     assert run(factor=2, axis=1) and run(factor=3) and run(factor=3, seed=1)
-    assert run(strength=2, factor=3) and "made with other strength; made anew" in caplog.text
+    assert run(strength=2, factor=3) and "made with other strength, seed; made anew" in caplog.text
     write(tmp_path / "scan.nii", num_slices=4)
     assert run(strength=2, factor=3)
 
