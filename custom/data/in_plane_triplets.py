@@ -127,8 +127,14 @@ class InPlaneTripletDataset(Dataset):
             raise ValueError(f"modality is 'cmr' or 'oct', got {modality!r}.")
         if not steps or min(steps) < 1:
             raise ValueError(f"steps are 1 pixel or more, got {list(steps)}.")
-        self.num_draws, self.steps, self.crop_size = num_draws, tuple(steps), tuple(crop_size)
-        self.transform, self.seed = transform, seed
+        self.data, self.num_draws, self.seed, self.transform, self.cache_gib = (
+            data,
+            num_draws,
+            seed,
+            transform,
+            cache_gib,
+        )
+        self.modality, self.steps, self.half_gaps_mm, self.crop_size = modality, steps, half_gaps_mm, crop_size
         self.scans = _KINDS[modality](data, half_gaps_mm, max(crop_size), cache_gib)
         patients = dict.fromkeys(self.scans.patients)
         self._scans_of = [[k for k, p in enumerate(self.scans.patients) if p == patient] for patient in patients]

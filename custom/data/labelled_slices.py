@@ -52,8 +52,14 @@ class LabelledSliceDataset(Dataset):
         labelled = _with_mask(data)
         self.stacks = StackSet(labelled, 0, cache_gib)
         self.labels = LabelSet(labelled, self.stacks.infos, num_classes)
-        self.num_draws, self.seed, self.num_classes = num_draws, seed, num_classes
-        self.transform = transform
+        self.data, self.num_draws, self.seed, self.transform, self.cache_gib = (
+            data,
+            num_draws,
+            seed,
+            transform,
+            cache_gib,
+        )
+        self.num_classes = num_classes
         patients = list(dict.fromkeys(self.stacks.patients))
         self._stacks_of = [[k for k, p in enumerate(self.stacks.patients) if p == patient] for patient in patients]
 

@@ -34,7 +34,8 @@ class RandomTripletDataset(Dataset):
 
     Args:
         data: dictionaries with "image" (path), "patient" and optionally "slices" [start, stop) and "axis", the
-            through-plane array axis where it is not the one of largest spacing.
+            through-plane array axis where it is not the one of largest spacing. All arguments are kept under their
+            names, as in the other data sets of random draws: `custom.training.stage_record` tells by them.
         num_draws: triplets in an epoch.
         phases: of the heart cycle in an item. 0: one, drawn at random, without a phase axis. n: consecutive ones around
             the cycle from a random start; n spread evenly over the cycle where it has more.
@@ -66,8 +67,14 @@ class RandomTripletDataset(Dataset):
         cache_gib: float = 4.0,
     ) -> None:
         self.stacks = StackSet(data, phases, cache_gib)
-        self.num_draws, self.phases, self.seed, self.outer = num_draws, phases, seed, outer
-        self.crop_size, self.transform = crop_size, transform
+        self.data, self.num_draws, self.seed, self.transform, self.cache_gib = (
+            data,
+            num_draws,
+            seed,
+            transform,
+            cache_gib,
+        )
+        self.phases, self.half_gaps_mm, self.crop_size, self.outer = phases, half_gaps_mm, crop_size, outer
         self._strides = [self._fitting_strides(stack, half_gaps_mm) for stack in range(len(data))]
         patients = list(dict.fromkeys(self.stacks.patients))
         self._stacks_of = [[k for k, p in enumerate(self.stacks.patients) if p == patient] for patient in patients]

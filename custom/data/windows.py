@@ -98,8 +98,14 @@ class RandomWindowDataset(Dataset):
         cache_gib: float = 4.0,
     ) -> None:
         self.pullbacks = PullbackSet(data, crop_size, cache_gib)
-        self.num_draws, self.window, self.strides, self.seed = num_draws, window, strides, seed
-        self.transform = transform
+        self.data, self.num_draws, self.seed, self.transform, self.cache_gib = (
+            data,
+            num_draws,
+            seed,
+            transform,
+            cache_gib,
+        )
+        self.window, self.strides, self.crop_size = window, strides, crop_size
         self.pullbacks.require_frames((window - 1) * min(strides) + 1, f"a window of {window} frames")
         counts = np.array([len(frames) for frames in self.pullbacks.ranges])
         self._shares = counts / counts.sum()
@@ -120,7 +126,7 @@ class RandomWindowDataset(Dataset):
         item = {"image": torch.from_numpy(frames), "coordinates": coordinates}
         image = augmented(self.transform, item, self.seed, index)["image"]
         return {
-            "image": cropped(image, self.pullbacks.crop_size, rng.random(2))[:, None],
+            "image": cropped(image, self.crop_size, rng.random(2))[:, None],
             "stride": stride,
             "first": first,
             "patient": self.pullbacks.patients[pullback],

@@ -17,10 +17,13 @@ import torch
 from monai.transforms import Transform
 from torch import nn
 from torch.optim import Optimizer
+from torch.utils.data import Dataset
 
 from custom import __version__
 from custom.data.fingerprint import datalist_fingerprint, file_fingerprint
 
+_NOT_SHAPING = ("data", "num_draws", "cache_gib")
+"""Arguments of a data set that do not change what it draws; "data" is taken by its content."""
 _SHOWN = 3
 """Differences that are told in full."""
 _LONGEST_VALUE = 40
@@ -28,14 +31,16 @@ _LONGEST_VALUE = 40
 
 
 def stage_record(
-    data: Sequence[Mapping[str, Any]],
+    data: Dataset | Sequence[Mapping[str, Any]],
     options: Mapping[str, Any],
     weights: Mapping[str, str | Path | None] | None = None,
 ) -> dict[str, Any]:
     """What a stage is made by.
 
     Args:
-        data: the entries it is trained on, see `custom.data.fingerprint.datalist_fingerprint`.
+        data: what it is trained on: entries of a datalist (`custom.data.fingerprint.datalist_fingerprint`), or a data
+            set that has them as `data`; its other arguments then count as options, except for the length of an epoch
+            and the size of its cache.
         options: what else shapes it, by name, as :func:`described` takes it. Not where files go, how often something is
             logged, or on how many workers it runs. Not the learning rate schedule and the number of epochs:
             `StageCheckpoint` knows those.
@@ -49,7 +54,12 @@ def stage_record(
         TypeError: an option of which nothing can be said.
     """
     hashes = {name: None if path is None else file_fingerprint(path) for name, path in (weights or {}).items()}
-    record = {"code": __version__, "data": datalist_fingerprint(data), "weights": hashes, **described(options)}
+    record = {"code": __version__, "weights": hashes, **described(options)}
+    if isinstance(data, Dataset):
+        shaping = {name: item for name, item in _arguments(data).items() if name not in _NOT_SHAPING}
+        record["dataset"] = {"class": _name(type(data)), **described(shaping)}
+        data = data.data
+    record["data"] = datalist_fingerprint(data)
     return json.loads(json.dumps(record))
 
 
@@ -58,11 +68,12 @@ def described(value: Any) -> Any:
 
     Args:
         value: None, a number, text, a path, a device or dtype, a class or function; a tensor or array (its hash); a
-            MONAI transform (class and constructor arguments, not what it drew last); an optimizer (class and defaults);
-            a module (class, public attributes that are settings, children); mappings and sequences of these.
+            module (class, public attributes that are settings, children); an optimizer (class and defaults); another
+            object of MONAI or of this package (class and constructor arguments, not what a random transform drew last);
+            mappings and sequences of these.
 
     Raises:
-        TypeError: anything else.
+        TypeError: anything else, and an object of this package that does not keep an argument under its name.
     """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -77,8 +88,6 @@ def described(value: Any) -> Any:
         return {str(key): described(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, range)):
         return [described(item) for item in value]
-    if isinstance(value, Transform):
-        return {"class": _name(type(value)), **described(_arguments(value))}
     if isinstance(value, Optimizer):
         return {"class": _name(type(value)), **described(value.defaults)}
     if isinstance(value, nn.Module):
@@ -87,6 +96,8 @@ def described(value: Any) -> Any:
         return {"class": _name(type(value)), **described(settings), **described(dict(value.named_children()))}
     if inspect.isclass(value) or inspect.isroutine(value):
         return _name(value)
+    if type(value).__module__.split(".")[0] in ("custom", "monai"):
+        return {"class": _name(type(value)), **described(_arguments(value))}
     raise TypeError(f"{type(value).__name__} cannot be described; give its options as numbers, text and mappings.")
 
 
@@ -127,15 +138,18 @@ def _is_setting(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def _arguments(transform: Transform) -> dict[str, Any]:
-    """The constructor arguments of a transform, found by their names in it or in the transforms it is made of."""
+def _arguments(value: Any) -> dict[str, Any]:
+    """The constructor arguments of an object, found by their names in it or in the transforms it is made of."""
+    kind = type(value)
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    names = {p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)} - {"self"}
     found: dict[str, Any] = {}
-    names = set(inspect.signature(type(transform).__init__).parameters) - {"self"}
-    within = [transform]
+    within = [value]
     for part in within:
-        for name, value in vars(part).items():
-            if name in names and not isinstance(value, np.random.RandomState):
-                found.setdefault(name, value)
-            if isinstance(value, Transform):
-                within.append(value)
+        found = {name: item for name, item in vars(part).items() if name in names} | found
+        within += [item for item in vars(part).values() if isinstance(item, Transform)]
+    lost = sorted(names - found.keys())
+    # MONAI keeps what matters, but not all: whether it works lazily, for one.
+    if lost and kind.__module__.startswith("custom."):
+        raise TypeError(f"{kind.__name__} does not keep {', '.join(lost)}: what made a stage cannot be told.")
     return dict(sorted(found.items()))

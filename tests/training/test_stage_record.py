@@ -13,6 +13,10 @@ import torch
 from monai.bundle import ConfigParser
 from torch import nn
 
+from custom.data.in_plane_triplets import InPlaneTripletDataset
+from custom.data.labelled_slices import LabelledSliceDataset
+from custom.data.triplets import RandomTripletDataset
+from custom.data.windows import RandomWindowDataset
 from custom.errors import InputError
 from custom.training import stage_record as module
 from custom.training.losses import WeightedNoiseLoss
@@ -98,6 +102,41 @@ def test_data_weights_and_code_count(data, tmp_path, monkeypatch):
     assert "now 9.9" in difference(again, stage_record(data, {}, weights))
     with pytest.raises(InputError, match="gone.pt"):
         stage_record(data, {}, {"pretrained": tmp_path / "gone.pt"})
+
+
+class KeepsNothing:
+    """Named as if it were ours."""
+
+    __module__ = "custom.somewhere"
+
+    def __init__(self, strength):
+        pass
+
+
+def test_a_data_set_is_its_entries_and_its_arguments(stack_file):
+    entries = [{"image": str(stack_file("s.nii")), "patient": "P"}]
+    pullback = [{"image": str(stack_file("p.nii", (30, 40, 20))), "patient": "P"}]
+    label = [{**entries[0], "label": str(stack_file("l.nii"))}]
+    variants = {
+        RandomTripletDataset: (entries, {"half_gaps_mm": (2, 4)}, {"outer": True}, {"seed": 1}, {"crop_size": None}),
+        RandomWindowDataset: (pullback, {"window": 3}, {"strides": [1]}, {"crop_size": (8, 9)}),
+        InPlaneTripletDataset: (entries, {"steps": (1,)}, {"half_gaps_mm": (2, 2)}),
+        LabelledSliceDataset: (label, {"num_classes": 3}, {"transform": transforms()}),
+    }
+    for kind, (data, *changes) in variants.items():
+        crop = {} if kind is LabelledSliceDataset else {"crop_size": (8, 8)}
+        record = stage_record(kind(data, 5, **crop), {})
+        # Neither the length of an epoch nor the cache shapes what is drawn.
+        assert difference(record, stage_record(kind(data, 9, cache_gib=1, **crop), {})) is None
+        for change in changes:
+            told = difference(record, stage_record(kind(data, 5, **(crop | change)), {}))
+            assert told and "dataset." in told and next(iter(change)) in told and "data;" not in told, change
+    assert difference(record, stage_record(LabelledSliceDataset(2 * label, 5), {})) == "other data"
+
+
+def test_an_object_that_loses_an_argument_is_refused_at_once(data):
+    with pytest.raises(TypeError, match="KeepsNothing does not keep strength"):
+        stage_record(data, {"task": KeepsNothing(3)})
 
 
 def test_transforms_are_their_arguments_whatever_they_drew():
