@@ -4,7 +4,7 @@
 """Random changes of polar OCT frames, whose rows (A-lines) are a circle.
 
 Each acts on whole frames `(frames, A-lines, depths)`, before any crop, and on all frames of an item alike. Frames that
-are known to be Cartesian (`"coordinates": "cartesian"` in the item) stay as they are.
+are not known to be polar (`"coordinates": "polar"` in the item) stay as they are: rolled, they would get a seam.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _RandPolard(RandomizableTransform, MapTransform):
         """Return `data` with the frames changed, or as they were."""
         data = dict(data)
         self.randomize(None)
-        if self._do_transform and data.get("coordinates") != "cartesian":
+        if self._do_transform and data.get("coordinates") == "polar":
             drawn = self._draw(*data[self.first_key(data)].shape[1:])
             for key in self.key_iterator(data):
                 data[key] = self._change(data[key], drawn)

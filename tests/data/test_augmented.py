@@ -50,7 +50,9 @@ def entries(path, **fields):
 @pytest.fixture
 def pullback(tmp_path):
     frames = np.random.default_rng(0).integers(0, 255, (40, 50, 30)).astype(np.uint8)
-    nib.save(nib.Nifti1Image(frames, np.diag([1.0, 0.01, 0.2, 1.0])), tmp_path / "p.nii")
+    image = nib.Nifti1Image(frames, np.diag([1.0, 0.01, 0.2, 1.0]))
+    image.header["descrip"] = b"OCT polar"
+    nib.save(image, tmp_path / "p.nii")
     return tmp_path / "p.nii"
 
 
@@ -142,6 +144,22 @@ def test_outer_slices_go_through_the_transform_with_the_others(stack_file):
     for i in range(10):
         for key in ("image", "outer"):
             assert torch.equal(turned[i][key], plain[i][key].rot90(1, (-2, -1)))
+
+
+def test_windows_know_whether_their_rows_are_a_circle(pullback):
+    roll = {"transforms": PREPROCESSING["transforms"][:1], "transforms#0#prob": 1.0}
+    image = nib.load(pullback)
+    image.header["descrip"] = b"OCT cartesian"
+    nib.save(image, pullback.with_name("c.nii"))
+    options = dict(num_draws=1, crop_size=None)
+    for path, rolled in ((pullback, True), (pullback.with_name("c.nii"), False)):
+        plain = RandomWindowDataset(entries(path), **options)
+        turned = RandomWindowDataset(entries(path), transform=preprocessing(**roll), **options)
+        shifts = {
+            tuple(torch.equal(turned[i]["image"], plain[i]["image"].roll(n, 2)) for n in range(40)) for i in (0, 1, 2)
+        }
+        assert all(sum(shift) == 1 for shift in shifts)
+        assert all(shift[0] for shift in shifts) == (not rolled)
 
 
 def test_labels_keep_their_values_and_follow_the_image(stack_file):

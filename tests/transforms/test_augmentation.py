@@ -23,26 +23,30 @@ def frames():
     return 0.5 + 0.2 * torch.cos(angle + frame) + 0.25 * depth
 
 
+def polar(frames):
+    return {"image": frames, "coordinates": "polar"}
+
+
 @pytest.mark.parametrize("kind", [*POLAR, RandReverseSlicesd, RandDynamicRanged])
 def test_draws_follow_the_random_state_and_prob(frames, kind):
     always, never = kind("image", prob=1.0), kind("image", prob=0.0)
-    drawn = [always.set_random_state(seed=seed)({"image": frames})["image"] for seed in (0, 1, 0)]
+    drawn = [always.set_random_state(seed=seed)(polar(frames))["image"] for seed in (0, 1, 0)]
     assert torch.equal(drawn[0], drawn[2]) and not torch.equal(drawn[0], frames)
     assert torch.equal(drawn[0], drawn[1]) == (kind is RandReverseSlicesd)
     assert all(x.shape == frames.shape and x.dtype == frames.dtype and 0 <= x.min() and x.max() <= 1 for x in drawn)
-    assert torch.equal(never({"image": frames})["image"], frames)
-    tracked = always.set_random_state(seed=0)({"image": MetaTensor(frames)})["image"]
+    assert torch.equal(never(polar(frames))["image"], frames)
+    tracked = always.set_random_state(seed=0)(polar(MetaTensor(frames)))["image"]
     assert torch.equal(torch.as_tensor(tracked), drawn[0]), "behind MONAI's own transforms too"
-    item = {"image": frames, "other": frames}
+    item = {**polar(frames), "other": frames}
     assert always.set_random_state(seed=0)(item)["other"] is frames and item["image"] is frames
 
 
 @pytest.mark.parametrize("kind", POLAR)
-def test_cartesian_frames_have_no_a_lines(frames, kind):
-    transform = kind("image", prob=1.0)
-    assert torch.equal(transform({"image": frames, "coordinates": "cartesian"})["image"], frames)
-    for coordinates in ("polar", "unknown"):
-        assert not torch.equal(transform({"image": frames, "coordinates": coordinates})["image"], frames)
+def test_frames_not_known_to_be_polar_have_no_a_lines(frames, kind):
+    transform = kind("image", prob=1.0).set_random_state(seed=0)
+    for item in ({"coordinates": "cartesian"}, {"coordinates": "unknown"}, {}):
+        assert torch.equal(transform({"image": frames, **item})["image"], frames)
+    assert not torch.equal(transform(polar(frames))["image"], frames)
 
 
 def test_reversal_keeps_phases_in_order_and_turns_positions():
@@ -60,7 +64,7 @@ def test_roll_goes_around_the_circle_by_any_number_of_rows():
     numbered = torch.arange(30.0).view(1, 30, 1).expand(2, 30, 4)
     roll, seen = RandRollRowsd("image").set_random_state(seed=0), set()
     for _ in range(300):
-        turned = roll({"image": numbered})["image"]
+        turned = roll(polar(numbered))["image"]
         seen.add(int(turned[0, 0, 0]))
         assert torch.equal(turned, numbered.roll(-int(turned[0, 0, 0]), 1))
     assert seen == set(range(30))
@@ -76,7 +80,7 @@ def test_uneven_rotation_moves_all_frames_alike_without_a_seam_or_a_fold(frames)
         assert 0.5 - 1e-9 <= steps.min() and steps.max() <= 1.5 + 1e-9
         largest.append(np.abs(places - np.arange(120)).max())
     assert 1.5 < max(largest) <= 0.03 * 120 + 1e-9 and min(largest) < 1
-    turned = shift({"image": frames})["image"]
+    turned = shift(polar(frames))["image"]
     # The same phase of the cosine in each frame: what moves one moves the others.
     phases = [torch.acos(((x[:, 0] - 0.5) / 0.2).clamp(-1, 1)) for x in turned]
     moved = (phases[0] - 2 * torch.pi * rows / 120)[10:50], (phases[1] - 1 - 2 * torch.pi * rows / 120)[10:40]
@@ -89,7 +93,7 @@ def test_guidewire_darkens_a_sector_behind_some_depth_in_all_frames(frames):
     wire.set_random_state(seed=0)
     across_the_seam = 0
     for _ in range(60):
-        ratio = wire({"image": frames})["image"] / frames
+        ratio = wire(polar(frames))["image"] / frames
         assert torch.equal(ratio[:, :, :5], torch.ones(3, 120, 5))
         torch.testing.assert_close(ratio[:, :, 5:], ratio[:1, :, 5:6].expand(3, 120, 15))
         shade = ratio[0, :, 5]
