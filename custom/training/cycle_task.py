@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from monai.engines import PrepareBatch
 from monai.engines.utils import IterationEvents
 from monai.inferers import Inferer
 from monai.utils.enums import CommonKeys as Keys
@@ -23,21 +22,17 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 from torch.optim import Optimizer
 
+from custom.training.task import Task
 from custom.weights import unwrapped
 
 
-class CyclePrepareBatch(PrepareBatch):
+class CycleTask(Task):
     """Makes triplets `(B, 3, 1, H, W)` inputs `(B, 3, H, W)`, with their middle slices `(B, 1, H, W)` as labels."""
 
-    def __call__(
-        self,
-        batchdata: dict[str, torch.Tensor],
-        device: str | torch.device | None = None,
-        non_blocking: bool = False,
-        **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        slices = batchdata["image"].squeeze(2).to(device, non_blocking=non_blocking, **kwargs)
-        return slices, slices[:, 1:2]
+    def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """See `Task.make`; no keywords."""
+        slices = batch["image"].squeeze(2)
+        return slices, slices[:, 1:2], {}
 
 
 class CycleInferer(Inferer):
@@ -143,7 +138,7 @@ class DiscriminatorStep:
             terms["discriminator"] = 0.5 * (real + fake)
             terms["discriminator"].backward()
             self.optimizer.step()
-        output.update({name: term.item() for name, term in terms.items()})
+        output.update({name: term.detach() for name, term in terms.items()})
 
 
 def _cross_entropy(discriminator: nn.Module, slices: torch.Tensor, real: bool) -> torch.Tensor:
