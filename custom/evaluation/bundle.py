@@ -89,7 +89,8 @@ class BundleEvaluation:
         if modality != "oct":
             common["inception"] = load_inception(inception_weights)
         common |= options
-        timed = {} if timed_steps is None else {name: rows[name].at(num_inference_steps=timed_steps) for name in stepped}
+        timed_rows = stepped if timed_steps is not None else ()
+        timed = {name: rows[name].at(num_inference_steps=timed_steps) for name in timed_rows}
         folder = Path(output_dir)
         main = InterpolationBenchmark(
             windows.main, self.methods, folder, timed=timed, num_samples=num_samples, **common

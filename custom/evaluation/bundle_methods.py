@@ -103,9 +103,7 @@ def inference_config(folder: Path, options: Mapping[str, Any]) -> ConfigParser:
     return parser
 
 
-def bundle_method(
-    source: str, options: Mapping[str, Any] | None = None, kind: type[nn.Module] = nn.Module
-) -> Method:
+def bundle_method(source: str, options: Mapping[str, Any] | None = None, kind: type[nn.Module] = nn.Module) -> Method:
     """What a bundle's `inference.json` defines: `network_def` with the weights of `checkpoint`.
 
     Args:

@@ -132,7 +132,7 @@ def of_network(network_def: nn.Module, checkpoint: str | Path) -> Method:
 class Networks:
     """Networks in memory, one at a time: read, moved to the device, and let go when another is asked for.
 
-    Methods that differ in sampling options only share one network.
+    Methods that differ in sampling options only share one network; those without weights to read take no room.
 
     Args:
         device: where they run.
@@ -148,11 +148,11 @@ class Networks:
         Raises:
             InputError: no weights, or weights of another network.
         """
+        if method.checkpoint is None:
+            return method._asked(method.build()).to(self.device).eval()
         if self._held is None or (self._held[0].build, self._held[0].checkpoint) != (method.build, method.checkpoint):
             self.free()
-            network = method.build()
-            if method.checkpoint is not None:
-                load_model(network, method.checkpoint)
+            network = load_model(method.build(), method.checkpoint)
             self._held = method, network.to(self.device).eval()
         return method._asked(self._held[1]).eval()
 

@@ -25,6 +25,7 @@ EQUAL_STEPS = 8
 #: Steps at which the CaLID paper compares speeds (section V): "up to a 24x" of CaLID, "8x" of CaLID+.
 PAPER_STEPS = {"CaLID": 8, "CaLID+": 8, "DiffAE": 64, "DMCVR": 128}
 
+
 def count_parameters(method: Interpolator) -> int:
     """Of what the method runs; an average of latents needs the codec alone."""
     network = method.network.autoencoder if isinstance(method, LatentAverage) else method
@@ -49,8 +50,8 @@ def measure_speed(benchmark: InterpolationBenchmark, label: str) -> dict[str, An
 
     Returns:
         A row of `speed.csv`: "method", "inputs", "parameters" in millions, "steps", seconds "alone" and "batched", both
-        at `EQUAL_STEPS` too ("alone_equal", "batched_equal"), "memory" in MiB, the size of the "batch", and "paper", the
-        seconds alone at `PAPER_STEPS`. None where a column does not apply.
+        at `EQUAL_STEPS` too ("alone_equal", "batched_equal"), "memory" in MiB, the size of the "batch", and "paper",
+        the seconds alone at `PAPER_STEPS`. None where a column does not apply.
     """
     factor = min(benchmark.windows)
     survey, scorer, method = benchmark.surveys[factor], benchmark.scorer, benchmark.methods[label]

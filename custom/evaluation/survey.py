@@ -85,4 +85,3 @@ def _longest_run(windows: list[tuple[int, int]], step: int) -> tuple[int, ...]:
             first += step
         runs.append(tuple(run))
     return max(runs, key=len)
-

@@ -128,9 +128,7 @@ def pullback_windows(
     return WindowGroups({int(f): GridWindowDataset(usable, gap=int(f), **options) for f in factors}, left_out=left_out)
 
 
-def _long_enough(
-    data: Sequence[dict], build: Callable[[Sequence[dict]], Dataset]
-) -> tuple[list[dict], dict[str, str]]:
+def _long_enough(data: Sequence[dict], build: Callable[[Sequence[dict]], Dataset]) -> tuple[list[dict], dict[str, str]]:
     """The scans that a window fits into, and those left out -> why."""
     usable, left_out, last = [], {}, None
     for entry in data:

@@ -114,7 +114,8 @@ def commands(row: Row, folder: Path, options: dict[str, Any]) -> list[list[str]]
 def _bundle_run(configs: Sequence[str], options: dict[str, Any]) -> list[str]:
     """`monai.bundle run` with the options."""
     files = [str(_config(name)) for name in configs]
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", files[0] if len(files) == 1 else str(files)]
+    command = [sys.executable, "-m", "monai.bundle", "run"]
+    command += ["--config_file", files[0] if len(files) == 1 else str(files)]
     for name, value in options.items():
         command += [f"--{name}", value if isinstance(value, str) else json.dumps(value)]
     return command

@@ -104,9 +104,7 @@ def write_report(
     return folder / "index.html"
 
 
-def _measure_tables(
-    summary: list[Line], modality: Modality, paper: PaperTable, in_form: bool
-) -> list[PageTable]:
+def _measure_tables(summary: list[Line], modality: Modality, paper: PaperTable, in_form: bool) -> list[PageTable]:
     tables = []
     header, body = table_1(summary, modality, paper) if in_form else ((), ())
     if body:

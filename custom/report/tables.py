@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Lines of `custom.evaluation.summary` as `summary.csv`, `summary.md` and `summary.tex`, a paper's numbers beside them."""
+"""The lines of a summary as `summary.csv`, `summary.md` and `summary.tex`, a paper's numbers beside them."""
 
 from __future__ import annotations
 
