@@ -106,18 +106,20 @@ class _PeakMemory:
                 Path("/proc/self/clear_refs").write_text("5")
             except (OSError, AttributeError):
                 pass
-            self._before = _resident("VmRSS")
+            self._before = resident_mib("VmRSS")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.device.type == "cuda":
             self.mib = torch.cuda.max_memory_allocated(self.device) / 2**20 - self._before
         elif self._before is not None:
-            self.mib = max(_resident("VmHWM") - self._before, 0.0)
+            self.mib = max(resident_mib("VmHWM") - self._before, 0.0)
 
 
-def _resident(key: str) -> float | None:
-    status = Path("/proc/self/status")
-    if not status.is_file():
+def resident_mib(key: str, process: int | str = "self") -> float | None:
+    """Resident memory of a process now (`key` "VmRSS") or at its peak ("VmHWM"); None where the system does not say."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
         return None
-    return next(int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if line.startswith(f"{key}:"))
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{key}:")), None)

@@ -136,11 +136,11 @@ def _long_enough(data: Sequence[dict], build: Callable[[Sequence[dict]], Dataset
             build([entry])
             usable.append(entry)
         except TooShort as error:
-            left_out[str(error.path)], last = error.fault, error
+            left_out[error.path.name], last = error.fault, error
     if last is not None and not usable:
         raise InputError(last.path, last.fault, "no other test scan is longer: prepare longer ones") from last
-    for path, fault in left_out.items():
-        logger.warning("%s is left out: %s", path, fault)
+    for name, fault in left_out.items():
+        logger.warning("%s is left out: %s", name, fault)
     return usable, left_out
 
 
