@@ -54,36 +54,23 @@ class StackSet:
     def cut(
         self, stack: int, slices: Sequence[int], phases: Sequence[int], rows: np.ndarray, columns: np.ndarray
     ) -> np.ndarray:
-        """Slices and phases `(L, n, len(rows), len(columns))` in [0, 1] at the given coordinates in pixels.
+        """Slices and phases `(L, n, len(rows), len(columns))` in [0, 1] at the given pixels.
 
-        Values between pixels are bilinear, those outside the plane replicate its edge. The same coordinates serve all
-        slices and phases, so they stay aligned.
+        Pixels outside the plane replicate its edge. The same ones serve all slices and phases, so they stay aligned.
         """
         volume = self.cache.whole(self.keys[stack])
-        box = [_inside(coordinates, n) for coordinates, n in zip((rows, columns), volume.shape[2:], strict=True)]
+        places = (at.clip(0, length - 1) for at, length in zip((rows, columns), volume.shape[2:], strict=True))
         # Only what is looked at becomes float.
-        values = to_unit(self.infos[stack], volume[(slice(None), slice(None), *box)][np.ix_(slices, phases)])
-        for axis, coordinates, part in ((2, rows, box[0]), (3, columns, box[1])):
-            values = _interpolated(values, coordinates - part.start, axis)
-        return values
+        return to_unit(self.infos[stack], volume[np.ix_(slices, phases, *places)])
+
+    def planes(self, stack: int, slices: Sequence[int], phases: Sequence[int]) -> np.ndarray:
+        """Whole planes `(L, n, H, W)` in [0, 1]."""
+        return to_unit(self.infos[stack], self.cache.whole(self.keys[stack])[np.ix_(slices, phases)])
 
     def name(self, stack: int, phase: int | None) -> str:
         """File stem of a stack, with the phase if the item is one phase of a cine."""
         name = stem(self.infos[stack].path)
         return name if phase is None or self.infos[stack].num_phases == 1 else f"{name}_t{phase:02d}"
-
-
-def _inside(coordinates: np.ndarray, length: int) -> slice:
-    """The pixels of an axis that its coordinates look at."""
-    ends = np.clip(np.floor([coordinates.min(), coordinates.max() + 1]), 0, length - 1).astype(int)
-    return slice(int(ends[0]), int(ends[1]) + 1)
-
-
-def _interpolated(values: np.ndarray, coordinates: np.ndarray, axis: int) -> np.ndarray:
-    lower = np.floor(coordinates).astype(int)
-    below, above = (values.take(at.clip(0, values.shape[axis] - 1), axis) for at in (lower, lower + 1))
-    weights = np.float32(coordinates - lower).reshape([-1 if k == axis else 1 for k in range(values.ndim)])
-    return below + (above - below) * weights
 
 
 def cyclic_phases(num_phases: int, count: int, start: int) -> np.ndarray:

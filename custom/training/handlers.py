@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What MONAI's trainers lack: averaged weights with a warm-up that survives a resume, and clipped gradients."""
+"""What MONAI's trainers lack: averaged weights whose warm-up survives a resume, clipped gradients, outputs left whole."""
 
 from __future__ import annotations
 
@@ -52,3 +52,17 @@ class ClipGradients:
         if engine.amp and engine.scaler is not None:
             engine.scaler.unscale_(engine.optimizer)
         nn.utils.clip_grad_norm_(engine.network.parameters(), self.max_norm)
+
+
+class WholeBatch:
+    """Puts an iteration's output into a list of one, in place of MONAI's decollation into one dictionary per item.
+
+    That costs a copy of every loss to the host in every iteration, and training looks at nothing but the losses. What
+    MONAI attaches for `--tracking mlflow` reads the first of a list.
+    """
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(IterationEvents.MODEL_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        engine.state.output = [engine.state.output]

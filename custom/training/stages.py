@@ -26,7 +26,7 @@ from torch.optim import Optimizer
 from custom.metrics.perceptual import load_lpips
 from custom.training.adversary import Adversary
 from custom.training.autoencoder_trainer import AutoencoderTrainer
-from custom.training.handlers import ClipGradients, WarmupEMA
+from custom.training.handlers import ClipGradients, WarmupEMA, WholeBatch
 from custom.training.loss_log import LossCurve, LossReader, ProgressLog, StopOnNan
 from custom.training.session import Session
 from custom.training.stage_checkpoint import StageCheckpoint
@@ -191,6 +191,7 @@ def _handlers(
     readers = [StopOnNan(), LossCurve(session.output_dir / f"{stage.name}_loss.csv"), stage.progress]
     return [
         StageCheckpoint(path, saved, depends_on=depends_on),
+        WholeBatch(),
         *(item for item in saved.values() if hasattr(item, "attach")),
         LrScheduleHandler(rates, print_lr=False, epoch_level=False),
         LossReader(session.log_every, readers),
