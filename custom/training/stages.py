@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
-from ignite.engine import Engine
 from monai.data import DataLoader
 from monai.engines import SupervisedTrainer, default_prepare_batch
 from monai.handlers import LrScheduleHandler
@@ -30,7 +29,6 @@ from custom.training.handlers import ClipGradients, WarmupEMA, WholeBatch
 from custom.training.loss_log import LossCurve, LossReader, ProgressLog, StopOnNan
 from custom.training.session import Session
 from custom.training.stage_checkpoint import StageCheckpoint
-from custom.weights import unwrapped
 
 
 class Stage(Protocol):

@@ -159,7 +159,9 @@ def test_loss_terms_of_plain_and_decollated_output():
 
 def test_nan_fails_the_stage_and_is_not_saved(tmp_path):
     network = linear()
-    trainer = Counter(network, [checkpoint(tmp_path / "a.pt", network), LossReader(5, [StopOnNan()])], loss=float("nan"))
+    trainer = Counter(
+        network, [checkpoint(tmp_path / "a.pt", network), LossReader(5, [StopOnNan()])], loss=float("nan")
+    )
     with pytest.raises(FloatingPointError, match="iteration 1"):
         trainer.run()
     assert not (tmp_path / "a.pt").exists()

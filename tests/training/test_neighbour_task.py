@@ -81,9 +81,7 @@ def test_the_middle_is_noised_and_its_neighbours_are_the_condition(denoiser):
 
 def test_draws_depend_on_seed_and_iteration_alone(denoiser):
     def draw(seed, iteration):
-        return at_iteration(NeighbourTask(Quarter(denoiser), seed=seed), iteration)(
-            {"image": triplets()}, "cpu"
-        )[0]
+        return at_iteration(NeighbourTask(Quarter(denoiser), seed=seed), iteration)({"image": triplets()}, "cpu")[0]
 
     torch.testing.assert_close(draw(0, 5), draw(0, 5), rtol=0, atol=0)
     assert not torch.equal(draw(0, 5), draw(0, 6))
