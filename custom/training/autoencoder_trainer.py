@@ -14,8 +14,8 @@ from monai.utils.enums import CommonKeys as Keys
 from torch import nn
 from torch.optim import Optimizer
 
-from custom.training.losses import adaptive_weight, hinge_discriminator_loss, hinge_generator_loss, kl_divergence
 from custom.training.loss_log import scalars
+from custom.training.losses import adaptive_weight, hinge_discriminator_loss, hinge_generator_loss, kl_divergence
 from custom.training.randomness import iteration_generator
 from custom.weights import unwrapped
 

@@ -81,9 +81,7 @@ def test_the_middle_is_noised_and_its_neighbours_are_the_condition(denoiser):
 
 def test_draws_depend_on_seed_and_iteration_alone(denoiser):
     def draw(seed, iteration):
-        return at_iteration(NeighbourTask(Quarter(denoiser), seed=seed), iteration)(
-            {"image": triplets()}, "cpu"
-        )[0]
+        return at_iteration(NeighbourTask(Quarter(denoiser), seed=seed), iteration)({"image": triplets()}, "cpu")[0]
 
     torch.testing.assert_close(draw(0, 5), draw(0, 5), rtol=0, atol=0)
     assert not torch.equal(draw(0, 5), draw(0, 6))
@@ -110,7 +108,7 @@ def test_training_learns_from_the_neighbours(denoiser):
     """After a short training the estimate is better than the prior's; shuffled neighbours cost what was gained."""
     codec = Quarter(denoiser)
     loader = DataLoader([{"image": window} for window in triplets(64)], batch_size=16, shuffle=False)
-    statistics = LatentStatistics(codec, loader, 4)
+    statistics = LatentStatistics(codec, loader.dataset, 16, 4)
     task = NeighbourTask(codec, high_noise_share=0.5)
     trainer = SupervisedTrainer(
         "cpu", 20, loader, denoiser, torch.optim.Adam(denoiser.parameters(), 2e-3), WeightedNoiseLoss(channel_axis=1),
