@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What MONAI's trainers lack: averaged weights whose warm-up survives a resume, clipped gradients, outputs left whole."""
+"""What MONAI's trainers lack: averaged weights whose warm-up survives a resume, clipped gradients, whole outputs."""
 
 from __future__ import annotations
 

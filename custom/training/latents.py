@@ -14,6 +14,9 @@ import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
 from torch import nn
+from torch.utils.data import Dataset
+
+from custom.training.loaders import training_loader
 
 logger = logging.getLogger(__name__)
 
@@ -83,14 +86,16 @@ class LatentStatistics:
 
     Args:
         network: has `encode_latents`, `set_latent_statistics` and a submodule `denoiser`. If that has a buffer
-            `prior_variance`, it is set to the variance of in-between latents; a buffer `prior_share` to its share of the
-            squared difference of the two ends.
-        loader: see :func:`measure_latent_statistics`.
-        num_batches: the same.
+            `prior_variance`, it is set to the variance of in-between latents; a buffer `prior_share` to its share of
+            the squared difference of the two ends.
+        dataset: what the denoiser is trained on.
+        batch_size: of its training.
+        num_batches: how many of the first batches are looked at.
     """
 
-    def __init__(self, network: nn.Module, loader: Iterable, num_batches: int) -> None:
-        self.network, self.loader, self.num_batches = network, loader, num_batches
+    def __init__(self, network: nn.Module, dataset: Dataset, batch_size: int, num_batches: int) -> None:
+        self.network, self.num_batches = network, num_batches
+        self.loader = training_loader(dataset, batch_size)
         self._statistics: dict[str, torch.Tensor] = {}
 
     def attach(self, engine: Engine) -> None:

@@ -21,7 +21,7 @@ class NeighbourTask(Task):
     The slice in the middle becomes a noisy latent, its two neighbours the condition.
 
     Args:
-        network: the composite with its trained autoencoder; its denoiser has the schedule, the prior and the loss weight.
+        network: the composite with its trained autoencoder; its denoiser has schedule, prior and loss weight.
         high_noise_share: share of the batch that gets a timestep from the upper tenth of the schedule, where sampling
             in few steps begins; the others, and with 0 (the paper) all, are drawn evenly.
         seed: of all draws.

@@ -10,7 +10,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ import ignite.distributed as idist
 import torch
 from torch import nn
 
+from custom.command_line import options_in
 from custom.training.processes import shared
 from custom.training.tracking import SharedTracking
 from custom.weights import save_model
@@ -38,8 +39,12 @@ class Session:
         device: to train on.
         seed: of all draws.
         amp: mixed precision, on CUDA only.
+        num_workers: processes that prepare batches.
         log_every: iterations between the lines of the log.
         half_precision: write the weights as float16, for half the size.
+        weights: files that the network starts from or builds on, by name, None where there is none. What a stage learns
+            depends on their content.
+        overwrite: see `StageCheckpoint`.
     """
 
     def __init__(
@@ -50,18 +55,23 @@ class Session:
         device: torch.device,
         seed: int = 0,
         amp: bool = True,
+        num_workers: int = 0,
         log_every: int = 25,
         half_precision: bool = False,
+        weights: Mapping[str, str | None] | None = None,
+        overwrite: bool = False,
     ) -> None:
         self.bundle_root = Path(bundle_root)
         self.output_dir, self.ckpt_dir = Path(output_dir), Path(ckpt_dir)
         self.device, self.seed, self.log_every, self.half_precision = device, seed, log_every, half_precision
         self.amp = amp and device.type == "cuda"
+        self.num_workers = num_workers
+        self.given, self.overwrite = dict(weights or {}), overwrite
         self._shared: dict[int, nn.Module] = {}
-        logger.info("%s: loss curves go to %s, weights to %s", self.bundle_root.name, output_dir, self.weights)
+        logger.info("%s: loss curves go to %s, weights to %s", self.bundle_root.name, output_dir, self.result)
 
     @property
-    def weights(self) -> Path:
+    def result(self) -> Path:
         """The file that the training ends with."""
         return self.ckpt_dir / "model.pt"
 
@@ -82,6 +92,8 @@ class Session:
             InputError: a folder cannot be written, or holds a stage of another training.
             FloatingPointError: a loss is not finite.
         """
+        for stage in stages:
+            stage.checkpoint.check()
         sizes = [stage.state.max_epochs * stage.state.epoch_length for stage in stages]
         for place, stage in enumerate(stages):
             if len(stages) > 1:
@@ -96,11 +108,9 @@ class Session:
             )  # fmt: skip
             stage.run()
         if idist.get_rank() == 0:
-            save_model(trained, self.weights, half=self.half_precision)
-            logger.info("the weights are in %s; to use them:\n%s", self.weights, self._usage())
-
-    def _usage(self) -> str:
-        return inference_command(self.bundle_root, self.weights, sys.argv)
+            save_model(trained, self.result, half=self.half_precision)
+            usage = inference_command(self.bundle_root, self.result, sys.argv)
+            logger.info("the weights are in %s; to use them:\n%s", self.result, usage)
 
 
 def inference_command(bundle_root: str | Path, checkpoint: str | Path, argv: Sequence[str] = ()) -> str:
@@ -114,7 +124,7 @@ def inference_command(bundle_root: str | Path, checkpoint: str | Path, argv: Seq
     Returns:
         One line, with paths relative to the working directory where they are below it.
     """
-    options = _options(argv)
+    options = dict(options_in(argv))
     given = options.get("config_file", "")
     files = ast.literal_eval(given) if given.startswith("[") else [given]
     overlays = [file for file in files[1:] if Path(file).name != "multi_gpu_train.json"]
@@ -125,16 +135,6 @@ def inference_command(bundle_root: str | Path, checkpoint: str | Path, argv: Seq
         if name.replace("::", "#").split("#")[0] == "network_def":
             words += [f"--{name}", value]
     return shlex.join(words) + " --dataset_dir SCANS --output_dir DENSE"
-
-
-def _options(argv: Sequence[str]) -> dict[str, str]:
-    """`--name value` and `--name=value` of a command line."""
-    options, words = {}, list(argv)
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        if word.startswith("--"):
-            name, equals, value = word[2:].partition("=")
-            options[name] = value if equals else following
-    return options
 
 
 def _short(path: str | Path) -> str:

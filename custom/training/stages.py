@@ -3,9 +3,9 @@
 
 """A stage: a part of the network, what it learns from, and all that accompanies a training.
 
-A stage is a MONAI trainer with a warm-up and cosine schedule, clipped gradients, a loss curve, lines of progress, a stop
-where a loss is not finite, and a checkpoint from which it goes on as if it had never stopped. Handlers of its config,
-such as MONAI's `ValidationHandler`, come after these.
+A stage is a MONAI trainer with a warm-up and cosine schedule, clipped gradients, a loss curve, lines of progress, a
+stop where a loss is not finite, and a checkpoint from which it goes on as if it had never stopped. Handlers of its
+config, such as MONAI's `ValidationHandler`, come after these.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import ignite.distributed as idist
 import torch
 from monai.data import DataLoader
 from monai.engines import SupervisedTrainer, default_prepare_batch
@@ -21,14 +22,17 @@ from monai.inferers import Inferer
 from monai.optimizers import WarmupCosineSchedule
 from torch import nn
 from torch.optim import Optimizer
+from torch.utils.data import Dataset
 
 from custom.metrics.perceptual import load_lpips
 from custom.training.adversary import Adversary
 from custom.training.autoencoder_trainer import AutoencoderTrainer
 from custom.training.handlers import ClipGradients, WarmupEMA, WholeBatch
+from custom.training.loaders import training_loader
 from custom.training.loss_log import LossCurve, LossReader, ProgressLog, StopOnNan
 from custom.training.session import Session
 from custom.training.stage_checkpoint import StageCheckpoint
+from custom.training.stage_record import stage_record
 
 
 class Stage(Protocol):
@@ -36,12 +40,14 @@ class Stage(Protocol):
 
     Attributes:
         name: of its files, `stages/<name>.pt` and `<name>_loss.csv`, and in the log.
+        checkpoint: its file, among the handlers.
         progress: its lines in the log.
         tracked: the handlers of its config.
         state: Ignite's, with `max_epochs` and `epoch_length`.
     """
 
     name: str
+    checkpoint: StageCheckpoint
     progress: ProgressLog
     tracked: Sequence[Any]
     state: Any
@@ -57,11 +63,12 @@ class SupervisedStage(SupervisedTrainer):
         session: of the training.
         name: see :class:`Stage`.
         max_epochs: in all, counting those before a resume.
-        train_data_loader: see `custom.training.loaders.training_loader`.
+        dataset: random draws, see `custom.training.loaders.training_loader`.
+        batch_size: of each process.
         network: what is trained, on the session's device.
         optimizer: of its parameters.
         loss_function: of output and label.
-        schedule: arguments of MONAI's `WarmupCosineSchedule`, of which the optimizer and the number of iterations are known.
+        schedule: arguments of MONAI's `WarmupCosineSchedule` besides the optimizer and the number of iterations.
         prepare_batch: a `custom.training.task.Task`.
         inferer: as of MONAI's trainers.
         ema: moving average of the network's weights.
@@ -76,7 +83,8 @@ class SupervisedStage(SupervisedTrainer):
         session: Session,
         name: str,
         max_epochs: int,
-        train_data_loader: DataLoader,
+        dataset: Dataset,
+        batch_size: int,
         network: nn.Module,
         optimizer: Optimizer,
         loss_function: Callable[..., torch.Tensor],
@@ -89,18 +97,24 @@ class SupervisedStage(SupervisedTrainer):
         find_unused_parameters: bool = False,
         train_handlers: Sequence[Any] = (),
     ) -> None:
+        loader = training_loader(dataset, batch_size, session.num_workers)
         self.name, self.tracked = name, train_handlers
         self.progress = ProgressLog(name, session.log_every)
-        kept = {"ema": ema.ema_model} if ema is not None else {}
-        handlers = _handlers(
-            session, self, optimizer, len(train_data_loader) * max_epochs, schedule,
-            {"network": network, **kept, **(saved or {})}, depends_on,
-        )  # fmt: skip
+        saved = {"network": network, **({} if ema is None else {"ema": ema.ema_model}), **(saved or {})}
+        options = {
+            "loss": loss_function,
+            "task": prepare_batch,
+            "inferer": inferer,
+            "ema": None if ema is None else ema.momentum,
+        }
+        self.checkpoint, handlers = _company(
+            session, self.progress, optimizer, loader, max_epochs, schedule, saved, options, depends_on
+        )
         own = [ema, prepare_batch if hasattr(prepare_batch, "attach") else None, ClipGradients()]
         super().__init__(
             device=session.device,
             max_epochs=max_epochs,
-            train_data_loader=train_data_loader,
+            train_data_loader=loader,
             network=session.shared(network, find_unused_parameters),
             optimizer=optimizer,
             loss_function=loss_function,
@@ -120,7 +134,8 @@ class AutoencoderStage(AutoencoderTrainer):
     Args:
         session: of the training.
         max_epochs: in all, counting those before a resume.
-        train_data_loader: see `custom.training.loaders.training_loader`.
+        dataset: random draws, see `custom.training.loaders.training_loader`.
+        batch_size: of each process.
         network: the autoencoder, on the session's device.
         lr: learning rate of Adam, for the autoencoder and for the discriminator.
         betas: of Adam, likewise.
@@ -136,7 +151,8 @@ class AutoencoderStage(AutoencoderTrainer):
         self,
         session: Session,
         max_epochs: int,
-        train_data_loader: DataLoader,
+        dataset: Dataset,
+        batch_size: int,
         network: nn.Module,
         lr: float,
         betas: Sequence[float] = (0.5, 0.9),
@@ -147,23 +163,25 @@ class AutoencoderStage(AutoencoderTrainer):
         train_handlers: Sequence[Any] = (),
         **losses: Any,
     ) -> None:
+        loader = training_loader(dataset, batch_size, session.num_workers)
         self.name, self.tracked = name, train_handlers
         self.progress = ProgressLog(name, session.log_every)
         optimizer = torch.optim.Adam(network.parameters(), lr, betas=tuple(betas))
         adversary = Adversary(session.device, discriminator_channels, lr, betas)
-        handlers = _handlers(
-            session, self, optimizer, len(train_data_loader) * max_epochs, schedule,
-            {"network": network, "adversary": adversary},
-        )  # fmt: skip
+        perceptual = load_lpips(lpips_weights)
+        saved, options = {"network": network, "adversary": adversary}, {**losses, "lpips": perceptual is not None}
+        self.checkpoint, handlers = _company(
+            session, self.progress, optimizer, loader, max_epochs, schedule, saved, options
+        )
         super().__init__(
             device=session.device,
             max_epochs=max_epochs,
-            train_data_loader=train_data_loader,
+            train_data_loader=loader,
             autoencoder=session.shared(network),
             optimizer=optimizer,
             discriminator=adversary.network,
             discriminator_optimizer=adversary.optimizer,
-            perceptual=load_lpips(lpips_weights),
+            perceptual=perceptual,
             seed=session.seed,
             amp=session.amp,
             non_blocking=True,
@@ -173,24 +191,46 @@ class AutoencoderStage(AutoencoderTrainer):
         )
 
 
-def _handlers(
+def _company(
     session: Session,
-    stage: Stage,
+    progress: ProgressLog,
     optimizer: Optimizer,
-    iterations: int,
+    loader: DataLoader,
+    max_epochs: int,
     schedule: Mapping[str, Any] | None,
     saved: Mapping[str, Any],
+    options: Mapping[str, Any],
     depends_on: nn.Module | None = None,
-) -> list[Any]:
-    """What accompanies every stage: checkpoint first, as others look at what it restores."""
-    rates = WarmupCosineSchedule(optimizer, **{"warmup_steps": 0, "t_total": iterations, **(schedule or {})})
-    saved = {**saved, "optimizer": optimizer, "schedule": rates}
-    path = session.ckpt_dir / "stages" / f"{stage.name}.pt"
-    readers = [StopOnNan(), LossCurve(session.output_dir / f"{stage.name}_loss.csv"), stage.progress]
-    return [
-        StageCheckpoint(path, saved, depends_on=depends_on),
+) -> tuple[StageCheckpoint, list[Any]]:
+    """The checkpoint of a stage, and all that accompanies it: the checkpoint first, as others need what it restores."""
+    rates = WarmupCosineSchedule(
+        optimizer, **{"warmup_steps": 0, "t_total": len(loader) * max_epochs, **(schedule or {})}
+    )
+    made_by = stage_record(
+        loader.dataset,
+        {
+            **options,
+            "network": saved["network"],
+            "optimizer": optimizer,
+            "other_optimizers": [item.optimizer for item in saved.values() if hasattr(item, "optimizer")],
+            "batch_size": loader.batch_size * idist.get_world_size(),
+            "seed": session.seed,
+        },
+        session.given,
+    )
+    checkpoint = StageCheckpoint(
+        session.ckpt_dir / "stages" / f"{progress.name}.pt",
+        {**saved, "optimizer": optimizer, "schedule": rates},
+        depends_on=depends_on,
+        made_by=made_by,
+        overwrite=session.overwrite,
+    )
+    curve = LossCurve(session.output_dir / f"{progress.name}_loss.csv")
+    handlers = [
+        checkpoint,
         WholeBatch(),
         *(item for item in saved.values() if hasattr(item, "attach")),
         LrScheduleHandler(rates, print_lr=False, epoch_level=False),
-        LossReader(session.log_every, readers),
+        LossReader(session.log_every, [StopOnNan(), curve, progress]),
     ]
+    return checkpoint, handlers

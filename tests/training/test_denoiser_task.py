@@ -132,7 +132,7 @@ class Session:
         self.denoiser = self.codec.denoiser
         optimizer = torch.optim.AdamW(self.denoiser.parameters(), 1e-2)
         self.ema = WarmupEMA(self.denoiser)
-        latents = LatentStatistics(self.codec, loader, 2)
+        latents = LatentStatistics(self.codec, loader.dataset, loader.batch_size, 2)
         task = MaskedVideoTask(self.codec)
         saved = {"denoiser": self.denoiser, "optimizer": optimizer, "ema": self.ema.ema_model, "latents": latents}
         handlers = [
@@ -165,10 +165,10 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, make_loader, networks
 
 def test_statistics_normalise_latents_and_do_not_depend_on_what_ran_before(tmp_path, make_loader, networks):
     loader = make_loader(batch_size=6)
-    loader.sampler.set_epoch(7)  # as an autoencoder stage in the same process leaves it
     codec = networks[1]()
     codec.set_latent_statistics(5.0, 3.0)
-    handler = LatentStatistics(codec, loader, 10)
+    handler = LatentStatistics(codec, loader.dataset, 6, 10)
+    handler.loader.sampler.set_epoch(7)
     handler(types.SimpleNamespace(state=types.SimpleNamespace(iteration=0, device="cpu")))
     loader.sampler.set_epoch(0)
     frames = next(iter(loader))["image"]

@@ -152,6 +152,35 @@ def test_progress_lines(caplog):
     assert lines[-1].endswith("0:00:00 left")
 
 
+def test_losses_are_read_together_and_all_reach_the_curve(tmp_path, monkeypatch):
+    """Between readings nothing asks a tensor for its value, which on a GPU would make the host wait for it."""
+    copies = []
+    stack = torch.stack
+    monkeypatch.setattr(torch, "stack", lambda tensors: copies.append(len(tensors)) or stack(tensors))
+    path = tmp_path / "loss.csv"
+    network = linear()
+    trainer = Counter(network, [LossReader(100, [LossCurve(path)])], max_epochs=2, length=5)
+    kept = trainer._process_function
+    trainer._process_function = lambda engine, batch: [
+        {"loss": torch.tensor(1 / engine.state.iteration), **({} if kept(engine, batch) is None else {"l1": 0.5})}
+    ]
+    trainer.run()
+    assert copies == [1, 4, 5]  # the first iteration of the run, and each epoch's end
+    lines = path.read_text().split()
+    assert lines[0] == "epoch,iteration,loss,l1" and len(lines) == 11
+    assert [float(line.split(",")[2]) for line in lines[1:]] == [float(torch.tensor(1 / i)) for i in range(1, 11)]
+
+
+def test_progress_of_one_stage_among_others(caplog):
+    progress = ProgressLog("denoiser", every=3)
+    progress.place, progress.later = "stage 1 of 2", 600
+    with caplog.at_level(logging.INFO, "custom"):
+        Counter(linear(), [LossReader(3, [progress])]).run()
+    last = caplog.records[-1].message
+    assert last.startswith("stage 1 of 2: denoiser  epoch 2/2  iteration 6/6") and "0:00:00 left in this stage" in last
+    assert last.endswith(" in all")
+
+
 def test_loss_terms_of_plain_and_decollated_output():
     output = {"loss": torch.tensor(0.5), "l1": 0.25, "image": torch.zeros(2, 3), "name": "x"}
     assert loss_terms(output) == loss_terms([output, output]) == {"loss": 0.5, "l1": 0.25}

@@ -108,7 +108,7 @@ def test_training_learns_from_the_neighbours(denoiser):
     """After a short training the estimate is better than the prior's; shuffled neighbours cost what was gained."""
     codec = Quarter(denoiser)
     loader = DataLoader([{"image": window} for window in triplets(64)], batch_size=16, shuffle=False)
-    statistics = LatentStatistics(codec, loader, 4)
+    statistics = LatentStatistics(codec, loader.dataset, 16, 4)
     task = NeighbourTask(codec, high_noise_share=0.5)
     trainer = SupervisedTrainer(
         "cpu", 20, loader, denoiser, torch.optim.Adam(denoiser.parameters(), 2e-3), WeightedNoiseLoss(channel_axis=1),
