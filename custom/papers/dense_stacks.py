@@ -96,7 +96,6 @@ def dense_stacks(
     """
     specs, _ = parse_methods(methods, "cmr")
     described = {spec.label: spec.method() for spec in specs}
-    fingerprints = {label: method.fingerprint for label, method in described.items()}  # told before any work
     _, entries = protocol_windows("cmr", data, section, 1, seed=seed, options=options)
     if not 0 <= scan < len(entries):
         raise InputError("--scan", f"is {scan}", f"choose from 0 to {len(entries) - 1}")
