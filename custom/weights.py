@@ -116,7 +116,8 @@ def load_model(module: nn.Module, path: str | Path) -> nn.Module:
     path = Path(path)
     if not path.is_file():
         config = path.parent.parent / "configs" / "train.json"
-        train = f"train first: python -m monai.bundle run --config_file {config}, or restore the shipped weights"
+        command = f"python -m monai.bundle run --config_file {config} --ckpt_dir {path.parent}"
+        train = f"train first: {command}, or restore the shipped weights"
         raise InputError(path, "no trained weights", train)
     state = load_tensors(path)
     try:
