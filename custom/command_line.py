@@ -58,7 +58,7 @@ def check_options(arguments: Sequence[str]) -> None:
     """
     if not arguments or "monai" not in arguments[0] or "run" not in arguments[1:]:
         return
-    options = dict(_options(arguments[1:]))
+    options = dict(options_in(arguments[1:]))
     if "config_file" not in options or "args_file" in options:
         return
     files = options["config_file"]
@@ -72,7 +72,7 @@ def check_options(arguments: Sequence[str]) -> None:
             raise ValueError(f"--{name}: no such option; {remedy}")
 
 
-def _options(arguments: Iterable[str]) -> Iterable[tuple[str, str]]:
+def options_in(arguments: Iterable[str]) -> Iterable[tuple[str, str]]:
     """Names and values of `--name value` and `--name=value`."""
     arguments = list(arguments)
     for place, argument in enumerate(arguments):

@@ -73,9 +73,9 @@ def described(value: Any) -> Any:
 
     Args:
         value: None, a number, text, a path, a device or dtype, a class or function; a tensor or array (its hash); a
-            module (class, public attributes that are settings of its training, children); an optimizer (class and
-            defaults); another object of MONAI or of this package (class and constructor arguments, not what a random
-            transform drew last); mappings and sequences of these.
+            module (class, public attributes that are settings of its training, buffers that are not saved, children);
+            an optimizer (class and defaults); another object of MONAI or of this package (class and constructor
+            arguments, not what a random transform drew last); mappings and sequences of these.
 
     Raises:
         TypeError: anything else, and an object of this package that does not keep an argument under its name.
@@ -98,6 +98,8 @@ def described(value: Any) -> Any:
     if isinstance(value, nn.Module):
         public = {name: item for name, item in vars(value).items() if name[0] != "_" and name not in _OF_USE}
         settings = {name: item for name, item in public.items() if _is_setting(item)}
+        # Schedules and weights of losses: tensors that follow from settings, and are not saved.
+        settings |= {name: value.get_buffer(name) for name in sorted(value._non_persistent_buffers_set)}
         return {"class": _name(type(value)), **described(settings), **described(dict(value.named_children()))}
     if inspect.isclass(value) or inspect.isroutine(value):
         return _name(value)

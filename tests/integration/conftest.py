@@ -80,6 +80,7 @@ class Commands:
             "autoencoder_epochs": 2,
             "denoiser_epochs": 2,
             "val_interval": 2,
+            "log_every": 1,
         }
 
     def arguments(self, config: str | Sequence[str], overrides: Mapping[str, object]) -> list[str]:

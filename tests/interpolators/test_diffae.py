@@ -14,7 +14,7 @@ from custom.inferers.gaps import GapInferer
 from custom.interpolators.diffae import DiffAE
 from custom.networks.semantic_encoder import SemanticDenoiser, SemanticEncoder
 from custom.networks.semantic_unet import SemanticUNet
-from custom.training.semantic_task import SemanticPrepareBatch
+from custom.training.semantic_task import SemanticTask
 
 ALPHAS = alphas_cumprod(betas("linear", 1000, 1e-4, 0.02))
 SPREAD = 0.1
@@ -157,7 +157,7 @@ def test_a_trained_network_returns_the_slice_it_is_given():
         return (torch.exp(-((at - y) ** 2) / 8)[:, :, None] * torch.exp(-((at - x) ** 2) / 8)[:, None])[:, None]
 
     network = tiny(num_inference_steps=10)
-    task, engine = SemanticPrepareBatch(network), Engine(lambda *_: None)
+    task, engine = SemanticTask(network), Engine(lambda *_: None)
     task.attach(engine)
     engine.fire_event(Events.STARTED)
     engine.state.rank = 0

@@ -12,7 +12,7 @@ from custom.interpolators.latent_bridge import LatentBridge
 from custom.interpolators.variants import variant
 from custom.networks.bridge_denoiser import BridgeDenoiser
 from custom.networks.slice_autoencoder import SliceAutoencoder
-from custom.training.bridge_task import BridgePrepareBatch
+from custom.training.bridge_task import BridgeTask
 
 
 def bridge(trained=True, **options):
@@ -79,7 +79,7 @@ def test_bad_options_are_told_in_one_line(option):
 @pytest.mark.parametrize("kind", ["brownian_bridge", "rectified_flow"])
 def test_training_places_lie_on_the_bridge_and_ask_for_its_end(kind):
     network = bridge(kind=kind)
-    task = BridgePrepareBatch(network, start_share=0.5, seed=1)
+    task = BridgeTask(network, start_share=0.5, seed=1)
     task._follow(SimpleNamespace(state=SimpleNamespace(iteration=1, rank=0)))
     slices = torch.rand(6, 3, 1, 16, 16)
     places, label, arguments, keywords = task({"image": slices})

@@ -16,7 +16,7 @@ from monai.optimizers import WarmupCosineSchedule
 from torch import nn
 
 from custom.errors import InputError
-from custom.training.handlers import StageCheckpoint
+from custom.training.stage_checkpoint import StageCheckpoint
 
 MADE_BY = {"code": "0", "data": {"scans": 2, "sha256": "a"}, "lr": 0.1}
 

@@ -20,6 +20,7 @@ from custom.data.windows import RandomWindowDataset
 from custom.errors import InputError
 from custom.training import stage_record as module
 from custom.training.losses import WeightedNoiseLoss
+from custom.training.segmentation_task import PartialLabelLoss
 from custom.training.stage_record import described, difference, stage_record
 
 
@@ -134,6 +135,12 @@ def test_a_data_set_is_its_entries_and_its_arguments(stack_file):
             told = difference(record, stage_record(kind(data, 5, **(crop | change)), {}))
             assert told and "dataset." in told and next(iter(change)) in told and "data;" not in told, change
     assert difference(record, stage_record(LabelledSliceDataset(2 * label, 5), {})) == "other data"
+
+
+def test_weights_of_a_loss_are_settings_though_it_holds_them_as_a_buffer():
+    before, again, other = (described({"loss": PartialLabelLoss(w)}) for w in ((1.0, 1.0), (1.0, 1.0), (1.0, 2.0)))
+    assert difference(before, again) is None
+    assert difference(before, other).startswith("other loss.class_weights")
 
 
 def test_an_object_that_loses_an_argument_is_refused_at_once(data):
