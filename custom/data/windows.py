@@ -19,6 +19,9 @@ from custom.data.outer import with_outer
 from custom.errors import InputError
 from custom.scans.pullbacks import stem
 
+FIELD = 1.5
+"""Of a crop's edges: so much of large frames is changed at random before the crop is cut, to save time."""
+
 
 class PullbackSet:
     """The pullbacks of a datalist with the frames of each that may be used, and windows cut from them."""
@@ -51,9 +54,22 @@ class PullbackSet:
         y, x = corner
         return self._unit(pullback, indices, slice(y, y + height), slice(x, x + width))[:, None]
 
-    def frames(self, pullback: int, indices: Sequence[int]) -> np.ndarray:
-        """The given frames, whole, `(L, H, W)` float32 in [0, 1]."""
-        return self._unit(pullback, indices, slice(None), slice(None))
+    def field(self, pullback: int, indices: Sequence[int], places: Sequence[float]) -> np.ndarray:
+        """The given frames, `(L, H, W)` float32 in [0, 1], without what is far from a crop.
+
+        Args:
+            pullback: of the set.
+            indices: of its frames.
+            places: where along rows and columns, in [0, 1) of all possible. All rows of polar frames are given.
+        """
+        info = self.cache.info(self.paths[pullback])
+        spans = [slice(None), slice(None)]
+        for axis in range(2) if self.crop_size else ():
+            size = min(info.shape[axis], round(FIELD * self.crop_size[axis]))
+            start = int(places[axis] * (info.shape[axis] - size + 1))
+            if axis == 1 or info.coordinates != "polar":
+                spans[axis] = slice(start, start + size)
+        return self._unit(pullback, indices, *spans)
 
     def _unit(self, pullback: int, indices: Sequence[int], rows: slice, columns: slice) -> np.ndarray:
         path = self.paths[pullback]
@@ -76,9 +92,10 @@ class RandomWindowDataset(Dataset):
         window: frames in a window.
         strides: frame steps to choose from (paper: 1 to 3).
         crop_size: (height, width) of the crop in pixels, cut at random after the transform; None for whole frames.
-        transform: MONAI dictionary transforms of "image" `(window, H, W)`, whole frames in [0, 1]; "coordinates" beside
-            it is "polar", "cartesian" or "unknown". What MONAI draws once for all channels, as its spatial transforms
-            do, treats all frames alike.
+        transform: MONAI dictionary transforms of "image" `(window, H, W)` in [0, 1]: frames of `FIELD` times the crop,
+            or whole where they are smaller; polar ones with all their rows. "coordinates" beside it is "polar",
+            "cartesian" or "unknown". What MONAI draws once for all channels, as its spatial transforms do, treats all
+            frames alike.
         seed: of all draws.
         cache_gib: see `custom.data.frame_cache.FrameCache`.
 
@@ -121,7 +138,8 @@ class RandomWindowDataset(Dataset):
         spans = {stride: (self.window - 1) * stride + 1 for stride in self.strides}
         stride = int(rng.choice([s for s, span in spans.items() if span <= len(usable)]))
         first = usable.start + int(rng.integers(len(usable) - spans[stride] + 1))
-        frames = self.pullbacks.frames(pullback, range(first, first + spans[stride], stride))
+        indices = range(first, first + spans[stride], stride)
+        frames = self.pullbacks.field(pullback, indices, rng.random(2))
         coordinates = self.pullbacks.cache.info(self.pullbacks.paths[pullback]).coordinates
         item = {"image": torch.from_numpy(frames), "coordinates": coordinates}
         image = augmented(self.transform, item, self.seed, index)["image"]

@@ -24,6 +24,11 @@ from custom.data.fingerprint import datalist_fingerprint, file_fingerprint
 
 _NOT_SHAPING = ("data", "num_draws", "cache_gib")
 """Arguments of a data set that do not change what it draws; "data" is taken by its content."""
+_OF_USE = (
+    "training", "batch_size", "clip_clean", "eta", "guidance_weight", "inversion_condition", "inversion_steps",
+    "morphology_mixing", "num_inference_steps", "refine", "resampling", "slerp_per_phase", "tile_overlap", "tile_size",
+)  # fmt: skip
+"""Attributes of composite networks that say how they are asked for slices: training is the same whatever they are."""
 _SHOWN = 3
 """Differences that are told in full."""
 _LONGEST_VALUE = 40
@@ -68,10 +73,9 @@ def described(value: Any) -> Any:
 
     Args:
         value: None, a number, text, a path, a device or dtype, a class or function; a tensor or array (its hash); a
-            module (class, public attributes that are settings, buffers that are not saved, children); an optimizer
-            (class and defaults); another object of MONAI or of this package (class and constructor arguments, not what
-            a random transform drew last);
-            mappings and sequences of these.
+            module (class, public attributes that are settings of its training, buffers that are not saved, children);
+            an optimizer (class and defaults); another object of MONAI or of this package (class and constructor
+            arguments, not what a random transform drew last); mappings and sequences of these.
 
     Raises:
         TypeError: anything else, and an object of this package that does not keep an argument under its name.
@@ -92,8 +96,8 @@ def described(value: Any) -> Any:
     if isinstance(value, Optimizer):
         return {"class": _name(type(value)), **described(value.defaults)}
     if isinstance(value, nn.Module):
-        settings = {name: item for name, item in vars(value).items() if name[0] != "_" and _is_setting(item)}
-        settings.pop("training")
+        public = {name: item for name, item in vars(value).items() if name[0] != "_" and name not in _OF_USE}
+        settings = {name: item for name, item in public.items() if _is_setting(item)}
         # Schedules and weights of losses: tensors that follow from settings, and are not saved.
         settings |= {name: value.get_buffer(name) for name in sorted(value._non_persistent_buffers_set)}
         return {"class": _name(type(value)), **described(settings), **described(dict(value.named_children()))}
@@ -108,10 +112,15 @@ def difference(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """In a few words how two records differ, the stored one first; None if they do not."""
     before, after = _flat(stored), _flat(now)
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    # Of another object only its class is told.
+    others = tuple(name.removesuffix("class") for name in names if name.endswith(".class"))
+    names = [name for name in names if not any(name.startswith(other) for other in others if other + "class" != name)]
     # The data in one word, whatever of it differs.
     words = ["other data"] if any(name.startswith("data.") for name in names) else []
     for name in (name for name in names if not name.startswith("data.")):
         old, new = (str(values.get(name)) for values in (before, after))
+        if name.endswith(".class"):
+            name, old, new = name.removesuffix(".class"), old.rpartition(".")[2], new.rpartition(".")[2]
         told = len(old) + len(new) <= _LONGEST_VALUE
         words.append(f"{name} {old}, now {new}" if told else f"other {name}")
     if len(words) > _SHOWN:

@@ -34,7 +34,7 @@ class RandDynamicRanged(RandomizableTransform, MapTransform):
         keys: KeysCollection,
         floor: Sequence[float] = (0.0, 0.1),
         ceiling: Sequence[float] = (0.85, 1.15),
-        prob: float = 0.5,
+        prob: float = 0.3,
         allow_missing_keys: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)

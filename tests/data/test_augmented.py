@@ -162,6 +162,23 @@ def test_windows_know_whether_their_rows_are_a_circle(pullback):
         assert all(shift[0] for shift in shifts) == (not rolled)
 
 
+@pytest.mark.parametrize("coordinates", ["polar", "cartesian"])
+def test_transforms_of_large_frames_see_the_circle_and_what_is_near_the_crop(tmp_path, coordinates):
+    frames = np.arange(60 * 90, dtype=np.int16).reshape(60, 90, 1).repeat(8, 2)
+    image = nib.Nifti1Image(frames, np.diag([1.0, 0.01, 0.2, 1.0]))
+    image.header["descrip"] = f"OCT {coordinates}".encode()
+    nib.save(image, tmp_path / "p.nii")
+    seen = set()
+    look = Lambdad("image", lambda image: seen.add(tuple(image.shape)) or image)
+    dataset = RandomWindowDataset(entries(tmp_path / "p.nii"), 1, transform=look, crop_size=(20, 10))
+    low, high = dataset.pullbacks.cache.info(tmp_path / "p.nii").intensity_range
+    first = torch.stack([dataset[i]["image"][0, 0, 5, 5] for i in range(1500)]) * (high - low) + low
+    assert seen == {(7, 60 if coordinates == "polar" else 30, 15)}
+    rows, columns = (first / 90).floor(), (first.round() % 90)
+    for places, length, edge in ((rows, 60, 20), (columns, 90, 10)):
+        assert places.min() <= 6 and places.max() >= length - edge + 4, "crops from one end to the other"
+
+
 def test_labels_keep_their_values_and_follow_the_image(stack_file):
     path = stack_file("s.nii.gz", (20, 24, 12))
     labels = (nib.load(path).get_fdata() // 300).astype(np.uint8)

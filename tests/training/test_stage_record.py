@@ -75,6 +75,8 @@ def test_record_is_json_and_equal_to_itself_after_a_round_trip(data):
         ({"betas": torch.tensor([0.1, 0.3])}, "other betas"),
         ({"loss": WeightedNoiseLoss("l2")}, "loss.kind l1, now l2"),
         ({"network": nn.Sequential(nn.Conv2d(1, 1, 3, padding=2))}, r"network.0.padding \[1, 1\], now \[2, 2\]"),
+        ({"network": nn.Sequential(nn.Linear(1, 2))}, "^network.0 Conv2d, now Linear$"),
+        ({"network": nn.Conv2d(1, 1, 1)}, "^network Sequential, now Conv2d$"),
         ({"more": 1}, "more None, now 1"),
         ({"lr": 1, "crop": 2, "betas": 3, "more": 4, "still": 5}, r"^lr 0.0005, now 1; crop .*; .* \d more$"),
     ],
@@ -165,6 +167,7 @@ def test_a_network_that_has_been_trained_is_the_same_network(networks):
     network = networks[0]()
     before = described(network)
     network.eval()
+    network.num_inference_steps = 4  # how it is used
     nn.init.zeros_(network.encoder.weight)
     assert described(network) == before
 
