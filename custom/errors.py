@@ -24,6 +24,10 @@ class InputError(ValueError):
         super().__init__(f"{path}: {fault}; {remedy}")
 
 
+class TooShort(InputError):
+    """A scan with too few slices or frames for what is asked of it; others of the same list may have enough."""
+
+
 def report_input_errors() -> None:
     """From now on, an `InputError` that nobody catches ends the process with its one line instead of a traceback.
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from custom.data.frame_cache import shared_stack_cache
-from custom.errors import InputError
+from custom.errors import InputError, TooShort
 from custom.scans.nifti import stem
 from custom.scans.stacks import StackInfo, to_unit
 
@@ -46,10 +46,10 @@ class StackSet:
                 raise InputError(info.path, "has one phase only", "give a 4D cine, or use the 2D bundle")
 
     def require_slices(self, stack: int, count: int, why: str) -> None:
-        """Raises InputError if a stack has fewer than `count` usable slices."""
+        """Raises TooShort if a stack has fewer than `count` usable slices."""
         if len(self.ranges[stack]) < count:
             fault = f"{len(self.ranges[stack])} usable slices, {why} needs {count}"
-            raise InputError(self.infos[stack].path, fault, "remove it from the datalist or widen its slice range")
+            raise TooShort(self.infos[stack].path, fault, "remove it from the datalist or widen its slice range")
 
     def cut(
         self, stack: int, slices: Sequence[int], phases: Sequence[int], rows: np.ndarray, columns: np.ndarray

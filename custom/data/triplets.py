@@ -229,29 +229,6 @@ class GridTripletDataset(Dataset):
         }
 
 
-def dense_windows(
-    data: Sequence[dict], factors: Sequence[int] = (2, 4, 8), known_mm: float = 8.0, **options: object
-) -> dict[int, GridTripletDataset]:
-    """Factor -> windows whose known slices are `known_mm` apart and whose unknown ones are true slices of the stack.
-
-    Only dense stacks, such as the phantom's, have slices that close.
-
-    Args:
-        data: as :class:`RandomTripletDataset`.
-        factors: steps between known slices.
-        known_mm: distance of the known slices.
-        options: further arguments of :class:`GridTripletDataset`.
-
-    Returns:
-        The factors that every stack is dense enough for; none for stacks as scanners acquire them.
-    """
-    # Held until the data sets are built: they then share its check of the files.
-    stacks = StackSet(data, 0, float(options.get("cache_gib", 4.0)))
-    coarsest = max(info.spacing_mm for info in stacks.infos)
-    possible = [factor for factor in factors if coarsest <= known_mm / factor * (1 + SPACING_TOLERANCE)]
-    return {f: GridTripletDataset(data, gap=f, half_gap_mm=known_mm / 2, **options) for f in possible}
-
-
 def _centred_corner(
     plane: Sequence[int], crop: Sequence[int] | None, centre: Sequence[float] | None
 ) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset, DistributedSampler
 from custom.data.augmented import Transform, augmented, cropped
 from custom.data.frame_cache import shared_frame_cache
 from custom.data.outer import with_outer
-from custom.errors import InputError
+from custom.errors import InputError, TooShort
 from custom.scans.pullbacks import stem
 
 FIELD = 1.5
@@ -42,11 +42,11 @@ class PullbackSet:
                 raise InputError(path, fault, "choose a smaller --crop_size")
 
     def require_frames(self, count: int, why: str) -> None:
-        """Raises InputError if a pullback has fewer than `count` usable frames."""
+        """Raises TooShort if a pullback has fewer than `count` usable frames."""
         for path, frames in zip(self.paths, self.ranges, strict=True):
             if len(frames) < count:
                 remedy = "remove it from the datalist or widen its frame range"
-                raise InputError(path, f"{len(frames)} usable frames, {why} needs {count}", remedy)
+                raise TooShort(path, f"{len(frames)} usable frames, {why} needs {count}", remedy)
 
     def cut(self, pullback: int, indices: Sequence[int], corner: tuple[int, int]) -> np.ndarray:
         """Crop of the given frames, `(L, 1, h, w)` float32 in [0, 1]."""

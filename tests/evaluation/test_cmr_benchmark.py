@@ -22,6 +22,7 @@ from custom.evaluation.survey import survey_windows
 from custom.interpolators.base import Interpolator
 from custom.interpolators.classical import CubicFrames, LinearFrames
 from custom.metrics.fidelity import psnr
+from custom.papers.results import report
 from custom.pictures.temporal import moving_lines
 
 SIZE = 32
@@ -80,7 +81,7 @@ class PairsOnly(Interpolator):
 
 
 def run(folder, windows, methods, modality="cmr_cine", kind=InterpolationBenchmark, **options):
-    options = {"modality": modality, "coordinates": "cartesian", "batch_size": 3} | options
+    options = {"modality": modality, "coordinates": "cartesian", "batch_size": 3, "val_handlers": [report()]} | options
     benchmark = kind(windows, methods, output_dir=folder, **options)
     benchmark.run()
     with open(folder / "metrics.csv", newline="") as file:

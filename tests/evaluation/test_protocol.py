@@ -13,8 +13,8 @@ from ignite.engine import Events
 from torch import nn
 
 from custom.evaluation.batches import describe_inputs, gather_neighbours, window_seed
+from custom.evaluation.methods import fingerprint
 from custom.evaluation.protocol import InterpolationBenchmark
-from custom.evaluation.survey import fingerprint
 from custom.interpolators.base import Interpolator
 from custom.interpolators.classical import LinearFrames, NearestFrame
 from custom.metrics.fidelity import PSNR_CAP_DB
@@ -32,11 +32,6 @@ class NoisyLinear(Interpolator):
         frames = LinearFrames().interpolate(neighbours, positions)
         noise = [torch.randn(frames.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         return (frames + self.strength * torch.stack(noise)).clamp(0, 1)
-
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch):
-    monkeypatch.setattr("custom.evaluation.protocol.draw_benchmark", lambda *args, **kwargs: None)
 
 
 def run(folder, windows, **options):

@@ -13,7 +13,8 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.optimizers import WarmupCosineSchedule
 
-CONFIGS = ("train.json", "inference.json", "evaluate.json")
+TRAIN, INFERENCE, EVALUATE = CONFIGS = ("train.json",), ("inference.json",), ("train.json", "evaluate.json")
+"""Configs of the commands; the evaluation is an overlay on the training."""
 
 
 def load(bundle, *names):
@@ -37,7 +38,7 @@ def metadata(bundle):
 
 @pytest.mark.parametrize("overlay", [(), ("paper.json",)], ids=["compact", "paper"])
 def test_all_configs_define_the_same_network_and_sampling(bundle, overlay):
-    train, *others = (load(bundle, name, *overlay) for name in CONFIGS)
+    train, *others = (load(bundle, *names, *overlay) for names in CONFIGS)
     options = named_in(train["network_def"])
     assert options > {"num_inference_steps", "eta", "tile_size"}
     for other in others:
@@ -50,12 +51,12 @@ def test_all_configs_define_the_same_network_and_sampling(bundle, overlay):
 @pytest.mark.parametrize(("config", "kind"), zip(CONFIGS, ("train", "infer", "infer"), strict=True))
 def test_properties_are_complete_with_real_objects(bundle, trained, config, kind):
     overrides = {**bundle.network, "dataset_dir": str(trained / "phantom"), "device": "$torch.device('cpu')"}
-    if config != "inference.json":
+    if config != INFERENCE:
         overrides |= bundle.data(trained / "phantom")
     if kind == "infer":
         overrides["checkpoint"] = str(trained / "models" / "model.pt")
-    path = str(bundle.configs / config)
-    workflow = ConfigWorkflow(path, workflow_type=kind, logging_file=False, **overrides)
+    paths = [str(bundle.configs / name) for name in config]
+    workflow = ConfigWorkflow(paths, workflow_type=kind, logging_file=False, **overrides)
     workflow.initialize()
     assert workflow.check_properties() == []
     if kind == "infer":

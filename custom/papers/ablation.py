@@ -3,7 +3,7 @@
 
 """The paper's Table 2 on our data: train the decoder's four variants alike, measure each at x6, tabulate.
 
-    python -m custom.evaluation.ablation --output_dir OUT [--dataset_dir DATA] [--budget demo|small|default]
+    python -m custom.evaluation paper cardiointerp_table_2 --output_dir OUT [--data DATA] [--budget demo|small|default]
 
 Each row is a pair of options over `bundles/cardiointerp/configs/train.json`, trained from scratch (autoencoder and
 denoiser, same seed and steps) and measured by `evaluate.json`. Finished rows are kept and a killed row goes on from its
@@ -17,11 +17,11 @@ import functools
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fire
 from monai.bundle import ConfigParser
 
 from custom.errors import InputError
@@ -31,6 +31,8 @@ from custom.paths import bundle_root
 from custom.report.tables import markdown_table
 
 FACTOR = 6
+TRAIN = ("train.json",)
+EVALUATE = ("train.json", "evaluate.json")
 METHOD, REFERENCE = "CardioInterp", "Linear"
 
 
@@ -79,7 +81,7 @@ def run(output_dir: str, dataset_dir: str | None = None, budget: str = "small", 
         options["dataset_dir"] = str(Path(dataset_dir).resolve())
     # MONAI takes any name for an option, so a misspelt one would go unnoticed.
     for name in options:
-        if not any(_takes(config, name) for config in ("train.json", "evaluate.json")):
+        if not _takes(EVALUATE, name):
             raise InputError(_config("train.json"), f"has no option {name!r}", "see the names in that file")
     folder = Path(output_dir).resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,20 +104,20 @@ def commands(row: Row, folder: Path, options: dict[str, Any]) -> list[list[str]]
     evaluation = {
         "output_dir": str(place / "evaluation"),
         "checkpoint": str(place / "models" / "model.pt"),
-        "evaluator#windows": {str(FACTOR): f"@windows#{FACTOR}"},
+        "factors": [FACTOR],
     }
-    return [
-        _bundle_run("train.json", options | decoder | training),
-        _bundle_run("evaluate.json", options | decoder | evaluation),
-    ]
+    trained = {name: value for name, value in options.items() if _takes(TRAIN, name)}
+    evaluated = {name: value for name, value in options.items() if _takes(EVALUATE, name)}
+    return [_bundle_run(TRAIN, trained | decoder | training), _bundle_run(EVALUATE, evaluated | decoder | evaluation)]
 
 
-def _bundle_run(config: str, options: dict[str, Any]) -> list[str]:
-    """`monai.bundle run` with those of the options that the config has."""
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(_config(config))]
+def _bundle_run(configs: Sequence[str], options: dict[str, Any]) -> list[str]:
+    """`monai.bundle run` with the options."""
+    files = [str(_config(name)) for name in configs]
+    command = [sys.executable, "-m", "monai.bundle", "run"]
+    command += ["--config_file", files[0] if len(files) == 1 else str(files)]
     for name, value in options.items():
-        if _takes(config, name):
-            command += [f"--{name}", value if isinstance(value, str) else json.dumps(value)]
+        command += [f"--{name}", value if isinstance(value, str) else json.dumps(value)]
     return command
 
 
@@ -124,9 +126,9 @@ def _config(name: str) -> Path:
 
 
 @functools.cache
-def _takes(config: str, option: str) -> bool:
+def _takes(configs: tuple[str, ...], option: str) -> bool:
     parser = ConfigParser()
-    parser.read_config(_config(config))
+    parser.read_config([_config(name) for name in configs])
     return option in parser
 
 
@@ -192,15 +194,3 @@ def read_line(summary: Path, method: str) -> dict[str, Any]:
 
 def _cell(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value) or "-"
-
-
-def main() -> None:
-    """Command line."""
-    try:
-        fire.Fire(run)
-    except InputError as error:
-        raise SystemExit(str(error)) from None
-
-
-if __name__ == "__main__":
-    main()

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from custom.errors import InputError
-from custom.evaluation import ablation
+from custom.papers import ablation
 from custom.papers.values import CARDIOINTERP_TABLE_2
 
 
@@ -53,8 +53,8 @@ def test_the_configs_have_every_option_of_the_commands(budget, tmp_path):
     training, evaluation = map(flags, ablation.commands(ablation.ROWS[0], tmp_path, options))
     decoder = {"network_def#autoencoder#temporal", "network_def#autoencoder#fusion"}
     assert set(training) == {"config_file", "output_dir", "ckpt_dir", *decoder, *options}
-    assert {"config_file", "output_dir", "checkpoint", "evaluator#windows", "dataset_dir", *decoder} <= set(evaluation)
-    assert ("crop_size" in evaluation) == ("crop_size" in options) and "epoch_length" not in evaluation
+    assert set(evaluation) == {"config_file", "output_dir", "checkpoint", "factors", *decoder, *options}
+    assert evaluation["config_file"].count(".json") == 2 and training["config_file"].endswith("train.json")
 
 
 def test_rows_differ_in_the_decoder_and_in_their_folders_only(tmp_path):
@@ -63,7 +63,7 @@ def test_rows_differ_in_the_decoder_and_in_their_folders_only(tmp_path):
     assert decoders == [("none", "none"), ("shift", "none"), ("shift", "addition"), ("shift", "flow")]
     assert len({p["ckpt_dir"] for p in pairs}) == len({p["output_dir"] for p in pairs}) == 4
     evaluation = flags(ablation.commands(ablation.ROWS[3], tmp_path, {})[1])
-    assert json.loads(evaluation["evaluator#windows"]) == {"6": "@windows#6"}
+    assert json.loads(evaluation["factors"]) == [6]
     assert evaluation["checkpoint"] == pairs[3]["ckpt_dir"] + "/model.pt"
     assert [row.name for row in ablation.ROWS] == list(CARDIOINTERP_TABLE_2)
 

@@ -15,10 +15,10 @@ import torch
 
 from custom import __version__
 from custom.errors import InputError
-from custom.evaluation.bundle_methods import LoadedMethods, load_network
+from custom.evaluation.bundle_methods import bundle_method
 from custom.evaluation.method_grammar import parse_methods
+from custom.evaluation.methods import Networks
 from custom.evaluation.protocol_windows import protocol_windows
-from custom.evaluation.survey import fingerprint
 from custom.files import atomic
 from custom.inferers.gaps import GapInferer
 from custom.inferers.segmentation import segment_slices
@@ -92,12 +92,12 @@ def dense_stacks(
         options: further ids of CaLID's `evaluate.json`, such as `phantom_dir`.
 
     Raises:
-        InputError: as `custom.evaluation.compare.compare`.
+        InputError: as `custom.papers.compare.compare`.
     """
     specs, _ = parse_methods(methods, "cmr")
-    loaded = LoadedMethods(specs)
-    _, config = protocol_windows("cmr", data, section, 1, seed=seed, options=options)
-    entries = config.get_parsed_content("test")
+    described = {spec.label: spec.method() for spec in specs}
+    fingerprints = {label: method.fingerprint for label, method in described.items()}  # told before any work
+    _, entries = protocol_windows("cmr", data, section, 1, seed=seed, options=options)
     if not 0 <= scan < len(entries):
         raise InputError("--scan", f"is {scan}", f"choose from 0 to {len(entries) - 1}")
     folder = Path(output_dir)
@@ -105,18 +105,18 @@ def dense_stacks(
     acquired, truth, stride = acquire(entries[scan]["image"], folder, known_mm, entries[scan].get("axis"))
     axis = inspect_stack(entries[scan]["image"], entries[scan].get("axis")).axis
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    networks = Networks(device)
     inferer = GapInferer(factor=stride if truth is not None else factor, seed=seed, max_factor=64)
     dense = {}
-    for label in loaded:
+    for label, method in described.items():
         place = folder / "".join(c if c.isalnum() else "_" for c in label)
         place.mkdir(exist_ok=True)
-        method = loaded[label].to(device)
-        made_by = Provenance(label, __version__, fingerprint(method))
-        dense[label] = str(interpolate_stack(acquired, place, method, inferer, made_by, device, axis))
+        made_by = Provenance(label, __version__, fingerprints[label])
+        dense[label] = str(interpolate_stack(acquired, place, networks(method), inferer, made_by, device, axis))
     cuts = {label: path for label, path in dense.items() if label != "Linear"}  # the picture has its own
     picture_of(str(acquired), str(folder / "long_axis.png"), cuts, None if truth is None else str(truth), axis=axis)
     if segmenter is not None:
-        network = load_network(segmenter).to(device)
+        network = networks(bundle_method(segmenter))
         stacks = {"Original": str(acquired), **dense} | ({} if truth is None else {"truth": str(truth)})
         volumes = {name: _segmented(inspect_stack(path, axis), network, device) for name, path in stacks.items()}
         print(f"wrote {anatomy_figure(volumes, folder / 'surfaces.png')}")
