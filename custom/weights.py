@@ -112,8 +112,8 @@ def require_model(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_file():
         config = path.parent.parent / "configs" / "train.json"
-        train = f"train first: python -m monai.bundle run --config_file {config}, or restore the shipped weights"
-        raise InputError(path, "no trained weights", train)
+        command = f"python -m monai.bundle run --config_file {config} --ckpt_dir {path.parent}"
+        raise InputError(path, "no trained weights", f"train first: {command}, or restore the shipped weights")
     return path
 
 
