@@ -127,7 +127,7 @@ def _config(name: str) -> Path:
 def _takes(config: str, option: str) -> bool:
     parser = ConfigParser()
     parser.read_config(_config(config))
-    return option in parser
+    return option in parser or option.startswith("network_def#")  # parts of a network hold no defaults
 
 
 def _claim(folder: Path, options: dict[str, Any]) -> None:
