@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from custom.diffusion.ddim import PREDICTION_KINDS, ddim_invert, ddim_sample, to_epsilon
+from custom.diffusion.ddim import ddim_invert, ddim_sample, to_epsilon
 from custom.diffusion.interpolation import slerp
 from custom.diffusion.schedules import inversion_pairs, timestep_pairs
 from custom.interpolators.base import check_choice, check_number, check_steps
-from custom.interpolators.latent import LatentMidpoint, noise_of
+from custom.interpolators.latent import LatentMidpoint, check_prediction, noise_of
 from custom.networks.neighbour_denoiser import NeighbourDenoiser, Pair
 from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
@@ -87,9 +87,7 @@ class CaLID(LatentMidpoint):
         check_number("noise_scale", self.noise_scale, 0)
         check_number("eta", self.eta, 0, 1)
         check_choice("inversion_condition", self.inversion_condition, ("pair", "self"))
-        check_choice("prediction_type", self.prediction_type, PREDICTION_KINDS)
-        if self.denoiser.prior != "none" and self.prediction_type != "epsilon":
-            raise ValueError(f"prediction_type {self.prediction_type!r} needs a denoiser with prior 'none'")
+        check_prediction(self.prediction_type, self.denoiser)
 
     @torch.no_grad()
     def interpolate(

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from custom.diffusion.ddim import PREDICTION_KINDS, add_noise, ddim_sample, to_epsilon
+from custom.diffusion.ddim import add_noise, ddim_sample, to_epsilon
 from custom.diffusion.guidance import guide
 from custom.diffusion.schedules import timestep_pairs
-from custom.interpolators.base import Reach, central_pair, check_choice, check_number, check_steps
-from custom.interpolators.latent import LatentInterpolator, noise_of
+from custom.interpolators.base import Reach, central_pair, check_number, check_steps
+from custom.interpolators.latent import LatentInterpolator, check_prediction, noise_of
 from custom.networks.fusion_autoencoder import FusionAutoencoder
 from custom.networks.parts import build_part
 from custom.networks.video_denoiser import MaskedVideoDenoiser
@@ -69,7 +69,7 @@ class CardioInterp(LatentInterpolator):
         check_steps(self.num_inference_steps, len(self.denoiser.alpha_bars))
         check_number("guidance_weight", self.guidance_weight, 0)
         check_number("eta", self.eta, 0, 1)
-        check_choice("prediction_type", self.prediction_type, PREDICTION_KINDS)
+        check_prediction(self.prediction_type, self.denoiser)
 
     @torch.no_grad()
     def decode_latents(self, latents: torch.Tensor, key_frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from custom.interpolators.base import MIDDLE, Interpolator
+from custom.diffusion.ddim import PREDICTION_KINDS
+from custom.interpolators.base import MIDDLE, Interpolator, check_choice
 from custom.networks.padding import pad_slices
 from custom.networks.tiling import FrameTiler
 
@@ -136,3 +137,10 @@ def noise_of(seeds: Sequence[int] | None, count: int) -> Callable[[torch.Tensor]
         return torch.stack([torch.randn(like.shape[1:], generator=g) for g in generators]).to(like)
 
     return noise
+
+
+def check_prediction(prediction_type: str, denoiser: nn.Module) -> None:
+    """Raise ValueError unless a denoiser, which has a `prior`, may be taken to predict such a thing."""
+    check_choice("prediction_type", prediction_type, PREDICTION_KINDS)
+    if denoiser.prior != "none" and prediction_type != "epsilon":  # its prior estimates noise
+        raise ValueError(f"prediction_type {prediction_type!r} needs a denoiser with prior 'none'")
