@@ -3,7 +3,7 @@
 
 """Three commands: `python -m custom.evaluation compare | paper | cost`.
 
-`compare` measures methods on the same windows, `paper NAME` regenerates a paper's table or figure, `cost` measures whole
+`compare` measures methods on the same windows, `paper NAME` regenerates a table or figure, `cost` measures whole
 scans. The entry is the only file of this room that looks up: what is measured here is reported in `report`, beside the
 numbers of `papers`.
 """

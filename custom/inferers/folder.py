@@ -153,10 +153,11 @@ class FolderEvaluator(Evaluator):
                 raise InputError(path, f"would overwrite the output of {Path(other).name}", "rename one of the two")
             output = str(self.do_scan(Path(path)))
             logger.info("%s: %s, %.1f s", Path(path).name, output, time.perf_counter() - started)
-        except (InputError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, MemoryError, RuntimeError) as error:
             told = input_error_in(error)
             if told is None and isinstance(error, RuntimeError):
                 raise
-            logger.error("%s", told or f"{path}: {error}; check the disk")
+            advice = "; check the disk" if isinstance(error, OSError) else ""
+            logger.error("%s", told or f"{path}: {error}{advice}")
             self._failures.append(path)
         return {Keys.IMAGE: path, Keys.PRED: output}

@@ -119,8 +119,8 @@ class ScanInterpolator(FolderEvaluator):
         self.postprocessing(data)
 
     def _validate(self) -> None:
-        super()._validate()
         self.network.validate()
+        self.inferer.validate(self.network)
 
     def _factor(self, scan: Scan) -> int:
         try:

@@ -29,7 +29,7 @@ class JitteredSlices(LinearFrames):
         self.takes_phases = takes_phases
         self.shapes, self.seeds = [], []
 
-    def interpolate(self, neighbours, positions, seeds=None):
+    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False, callback=None):
         self.shapes.append(tuple(neighbours.shape))
         self.seeds.append(list(seeds))
         weights = positions.reshape(1, -1, *(1,) * (neighbours.ndim - 2))

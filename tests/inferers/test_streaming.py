@@ -30,7 +30,7 @@ class JitteredFrames(LinearFrames):
         self.scale = torch.nn.Parameter(torch.ones(1))
         self.offsets = []
 
-    def interpolate(self, neighbours, positions, seeds=None):
+    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False, callback=None):
         offsets = torch.tensor([seed % 100 / 1000 for seed in seeds]).reshape(-1, 1, 1, 1, 1)
         self.offsets.append(offsets)
         return super().interpolate(neighbours, positions) + self.scale * offsets
