@@ -96,7 +96,8 @@ def inference_config(folder: Path, options: Mapping[str, Any]) -> ConfigParser:
     path = folder / "configs" / "inference.json"
     parser.read_config(path)
     for name, value in options.items():
-        if name not in parser:
+        part = name.rpartition("#")[0]  # of a network, which holds what differs from its defaults
+        if name not in parser and not (name.startswith("network_def#") and isinstance(parser.get(part), dict)):
             raise InputError(path, f"has no option {name!r}", "see the names in that file")
         parser[name] = value
     parser["bundle_root"] = str(folder)

@@ -48,7 +48,7 @@ class Provenance:
     def record(self, path: Path, inferer: GapInferer, slice_axis: int) -> dict[str, Any]:
         """All that determines the output of `path`, as it reads in a sidecar and as `write_sidecar` takes it."""
         chosen = ("factor",) if inferer.target_spacing is None else ("target_spacing",)
-        options = {name: getattr(inferer, name) for name in (*chosen, "num_samples", "max_factor")}
+        options = {name: getattr(inferer, name) for name in (*chosen, "num_samples")}
         record = asdict(self) | {"seed": inferer.seed, "input_sha256": sha256_of(path)}
         record["options"] = {**options, **self.options}
         return json.loads(json.dumps({**record, "extra": {"slice_axis": slice_axis}}))
@@ -181,8 +181,8 @@ class FolderInterpolator(Evaluator):
 
     def _validate(self) -> None:
         """Raise ValueError if an option is unusable."""
-        self.inferer.validate()
         self.network.validate()
+        self.inferer.validate(self.network)
 
     def _prepare_network(self) -> None:
         if self.checkpoint is not None:
@@ -195,8 +195,9 @@ class FolderInterpolator(Evaluator):
         logger.info("%s %d of %d: %s", self.noun, engine.state.iteration, engine.state.epoch_length, path)
         try:
             output = self._interpolate(path)
-        except (InputError, OSError) as error:
-            logger.error("%s", error if isinstance(error, InputError) else f"{path}: {error}; check the disk")
+        except (ValueError, OSError, MemoryError) as error:
+            advice = "; check the disk" if isinstance(error, OSError) else ""
+            logger.error("%s", error if isinstance(error, InputError) else f"{path}: {error}{advice}")
             self._failures.append(path)
         return {Keys.IMAGE: path, Keys.PRED: output}
 

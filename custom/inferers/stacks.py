@@ -76,7 +76,6 @@ def interpolate_stack(
     if network.takes_phases and info.num_phases < 2:
         fault = "holds one phase, and this bundle takes whole cines (X, Y, Z, T)"
         raise InputError(path, fault, "give the 4D cine, or use the 2D bundle")
-    network.wrap_rows = False
     record = provenance.record(path, inferer, info.axis)
     if is_done(output, record):
         logger.info("%s: already done with these options, kept", output)

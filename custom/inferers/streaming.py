@@ -58,7 +58,6 @@ def interpolate_pullback(
     deviation = output.with_name(f"{stem(path)}_std.nii.gz")
     refuse_synthetic(path)
     info = inspect_pullback(path)
-    network.wrap_rows = info.coordinates == "polar"
     record = provenance.record(path, inferer, PULLBACK_AXIS)
     if is_done(output, record):
         logger.info("%s: already done with these options, kept", output)
@@ -79,7 +78,7 @@ def interpolate_pullback(
             std_writer = PullbackWriter(deviation, info, num_dense, affine, description, np.float32)
             stack.enter_context(std_writer)
         frames = (torch.from_numpy(ahead.normalised(k)).to(device)[None, None] for k in range(num_frames))
-        dense = inferer.stream(frames, network, factor)
+        dense = inferer.stream(frames, network, factor, wrap_rows=info.coordinates == "polar")
         for frame in tqdm(dense, desc=stem(path), total=num_dense, unit="frame", smoothing=0, mininterval=1):
             if frame.synthetic:
                 writer.write(acquired.denormalise(frame.mean[0, 0].cpu().numpy()))

@@ -129,7 +129,7 @@ def _config(name: str) -> Path:
 def _takes(configs: tuple[str, ...], option: str) -> bool:
     parser = ConfigParser()
     parser.read_config([_config(name) for name in configs])
-    return option in parser
+    return option in parser or option.startswith("network_def#")  # parts of a network hold no defaults
 
 
 def _claim(folder: Path, options: dict[str, Any]) -> None:

@@ -106,7 +106,7 @@ def dense_stacks(
     axis = inspect_stack(entries[scan]["image"], entries[scan].get("axis")).axis
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     networks = Networks(device)
-    inferer = GapInferer(factor=stride if truth is not None else factor, seed=seed, max_factor=64)
+    inferer = GapInferer(factor=stride if truth is not None else factor, seed=seed)
     dense = {}
     for label, method in described.items():
         place = folder / "".join(c if c.isalnum() else "_" for c in label)

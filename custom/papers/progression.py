@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from custom.diffusion.ddim import clean_estimate_after
 from custom.errors import InputError
 from custom.evaluation.batches import gather_neighbours, interpolate, stack_frames, window_seed
 from custom.evaluation.method_grammar import parse_methods
@@ -30,7 +29,7 @@ def clean_estimates(method: Interpolator, item: dict[str, Any], num_steps: int, 
     """What a method takes the middle slice of a window to be after 1, 2, ..., `num_steps` steps of so many.
 
     Args:
-        method: samples with `custom.diffusion.ddim.ddim_sample` and has `num_inference_steps`.
+        method: has `num_inference_steps`, and an `interpolate` that takes the sampler's callback.
         item: a test window of three slices.
         num_steps: of the whole way.
         seed: of its noise.
@@ -41,8 +40,11 @@ def clean_estimates(method: Interpolator, item: dict[str, Any], num_steps: int, 
     neighbours = gather_neighbours([item], method.num_neighbours)
     method, middle, slices = variant(method, num_inference_steps=num_steps), torch.tensor([0.5]), []
     for steps in range(1, num_steps + 1):
-        with clean_estimate_after(steps):
-            slices.append(interpolate(method, neighbours, middle, [seed])[0, 0, 0])
+
+        def arrived(done: int, clean: torch.Tensor, steps: int = steps) -> bool:
+            return done == steps
+
+        slices.append(interpolate(method, neighbours, middle, [seed], callback=arrived)[0, 0, 0])
     return slices
 
 

@@ -27,7 +27,7 @@ class NoisyLinear(Interpolator):
         super().__init__()
         self.strength, self.calls = strength, []
 
-    def interpolate(self, neighbours, positions, seeds=None):
+    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
         self.calls.append(tuple(neighbours.shape))
         frames = LinearFrames().interpolate(neighbours, positions)
         noise = [torch.randn(frames.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
@@ -102,7 +102,7 @@ def test_a_repeated_run_keeps_finished_parts_and_gives_the_identical_table(tmp_p
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path, make_windows, monkeypatch):
     class Killed(LinearFrames):
-        def interpolate(self, neighbours, positions, seeds=None):
+        def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
             raise KeyboardInterrupt
 
     first = NoisyLinear()

@@ -39,7 +39,7 @@ class ScaledSlices(LinearFrames):
 class CineSlices(LinearFrames):
     takes_phases = True
 
-    def interpolate(self, neighbours, positions, seeds=None):
+    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
         return neighbours[:, :1].expand(-1, len(positions), *neighbours.shape[2:])
 
 
@@ -166,7 +166,7 @@ def test_a_disk_that_is_full_at_the_deviation_leaves_the_folder_as_it_was(tmp_pa
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
     class Noisy(LinearFrames):
-        def interpolate(self, neighbours, positions, seeds=None):
+        def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
             shape = len(positions), *neighbours.shape[2:]
             return torch.stack([torch.rand(shape, generator=torch.Generator().manual_seed(s)) for s in seeds])
 

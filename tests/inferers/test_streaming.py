@@ -31,7 +31,7 @@ class JitteredFrames(LinearFrames):
         self.scale = torch.nn.Parameter(torch.ones(1))
         self.offsets = []
 
-    def interpolate(self, neighbours, positions, seeds=None):
+    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
         offsets = torch.tensor([seed % 100 / 1000 for seed in seeds]).reshape(-1, 1, 1, 1, 1)
         self.offsets.append(offsets)
         return super().interpolate(neighbours, positions) + self.scale * offsets
@@ -78,7 +78,7 @@ def test_one_pullback(tmp_path, dtype, suffix):
 
     sidecar = json.loads((tmp_path / "scan_interp.json").read_text())
     assert sidecar["synthetic_slices"] == [1, 2, 4, 5, 7, 8] and sidecar["slice_axis"] == 2
-    assert sidecar["options"] == {"factor": 3, "num_samples": 1, "max_factor": 6, "strength": 1}
+    assert sidecar["options"] == {"factor": 3, "num_samples": 1, "strength": 1}
     assert sidecar["input_sha256"] == sha256_of(tmp_path / f"scan{suffix}") and sidecar["seed"] == 0
     assert str(tmp_path) not in (tmp_path / "scan_interp.json").read_text()
 

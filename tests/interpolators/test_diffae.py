@@ -143,7 +143,7 @@ def test_slices_of_any_size_at_any_position(space):
 
 
 def test_a_stack_is_densified():
-    frames = list(GapInferer(factor=3, max_factor=64).stream(
+    frames = list(GapInferer(factor=3).stream(
         torch.rand(1, 1, 16, 16, 3).unbind(-1), tiny(num_inference_steps=1)))  # fmt: skip
     assert [frame.synthetic for frame in frames] == [False, True, True, False, True, True, False]
 
