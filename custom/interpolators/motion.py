@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The motion network as a method of its own: one pass, any position, milliseconds a slice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from custom.interpolators.base import Interpolator, central_pair
+from custom.networks.motion import MotionNetwork
+from custom.networks.padding import pad_slices
+from custom.networks.tiling import FrameTiler
+
+TURN_MARGIN = 64
+"""Rows of the far side that a polar frame is continued with: about what the networks see to either side."""
+MOST_TURN = 0.25
+"""Of a whole turn: rotation between neighbouring frames beyond it is not looked for."""
+LEAST_GAIN = 0.95
+"""A rotation is undone if that brings the mean difference of the neighbours below this share of what it was."""
+
+
+class MotionInterpolator(Interpolator):
+    """Slices at any position of a gap by a `MotionNetwork`; its state dict is the bundle's `models/model.pt`.
+
+    Of polar frames the rows go on around the frame, and a rotation of the whole frame between the neighbours is found
+    first and undone in proportion to the position; rolling by whole rows is exact, so the network sees what is left.
+
+    Args:
+        network: the motion network, or the arguments of one that differ from its defaults.
+        tile_size: tile in pixels, (height, width), multiples of 32; slices up to this size are run whole.
+        tile_overlap: share of a tile in common with the next.
+        batch_size: slices, and tiles, that go through the network at once.
+    """
+
+    def __init__(
+        self,
+        network: MotionNetwork | Mapping[str, Any] | None = None,
+        tile_size: Sequence[int] = (512, 512),
+        tile_overlap: float = 0.25,
+        batch_size: int = 8,
+    ) -> None:
+        super().__init__()
+        self.network = network if isinstance(network, nn.Module) else MotionNetwork(**(network or {}))
+        self.batch_size = batch_size
+        self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=self.network.divisor)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """The slice halfway, `(B, 2, H, W)` in [0, 1] to `(B, 1, H, W)`, not clamped; for training and the Zoo."""
+        return self.network.both_ways(image, image.new_full((len(image),), 0.5)).image
+
+    @torch.no_grad()
+    def interpolate(
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
+    ) -> torch.Tensor:
+        """See `Interpolator.interpolate`; deterministic."""
+        return self.predict(neighbours, positions, wrap_rows)[0]
+
+    @torch.no_grad()
+    def predict(
+        self, neighbours: torch.Tensor, positions: torch.Tensor, wrap_rows: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Slices and how far off the network expects them to be.
+
+        Args:
+            neighbours: known slices `(B, K, 1, H, W)` in [0, 1]; the two in the middle bound the gap.
+            positions: `(P,)` in (0, 1).
+            wrap_rows: whether the last row is a neighbour of the first.
+
+        Returns:
+            Slices `(B, P, 1, H, W)` in [0, 1], and the Laplace scale of their error, same shape.
+        """
+        pair = torch.cat(central_pair(neighbours), dim=1)
+        places = positions.to(pair)
+        turns = [whole_turn(*item) for item in pair] if wrap_rows else [0] * len(pair)
+        asked = []
+        for slices, turn in zip(pair, turns, strict=True):
+            for place in places.tolist():
+                shift = round(place * turn)
+                asked.append(torch.stack([slices[0].roll(shift, 0), slices[1].roll(shift - turn, 0)]))
+        padded, window = self._pad(torch.stack(asked), wrap_rows)
+        share = places.repeat(len(pair)).view(-1, 1, 1, 1).expand(-1, 1, *padded.shape[-2:])
+
+        def look(tiles: torch.Tensor, share_tiles: torch.Tensor) -> torch.Tensor:
+            found = self.network.both_ways(tiles, share_tiles[:, 0, 0, 0])
+            return torch.cat([found.image.clamp(0, 1), found.log_scale.exp()], dim=1)
+
+        cell = self.network.divisor
+        made = self.tiler(look, (padded, cell), (share, cell), out_scale=cell)[(..., *window)]
+        image, scale = made.unflatten(0, (len(pair), len(places))).split(1, dim=2)
+        return image, scale
+
+    def _pad(self, slices: torch.Tensor, wrap_rows: bool) -> tuple[torch.Tensor, tuple[slice, slice]]:
+        """Slices `(N, 2, H, W)` grown to whole cells, and where the original lies in them."""
+        cell = self.network.divisor
+        if not wrap_rows:
+            return pad_slices(slices, (cell, cell))
+        rows = slices.shape[-2]
+        below = TURN_MARGIN + -(rows + 2 * TURN_MARGIN) % cell
+        place = torch.arange(-TURN_MARGIN, rows + below, device=slices.device) % rows
+        padded, (_, columns) = pad_slices(slices[..., place, :], (cell, cell))
+        return padded, (slice(TURN_MARGIN, TURN_MARGIN + rows), columns)
+
+
+def whole_turn(first: torch.Tensor, last: torch.Tensor) -> int:
+    """By how many rows the second polar frame `(H, W)` is rolled against the first; 0 where none helps clearly.
+
+    The peak of the circular cross-correlation along the rows, what does not turn (rings of the sheath) left out.
+    """
+    rows = len(first)
+    turning = [frame - frame.mean(0) for frame in (first, last)]
+    spectra = [torch.fft.rfft(frame.float(), dim=0) for frame in turning]
+    correlation = torch.fft.irfft((spectra[0].conj() * spectra[1]).sum(1), n=rows)
+    most = int(MOST_TURN * rows)
+    correlation[most + 1 : rows - most] = -torch.inf
+    turn = int(correlation.argmax())
+    turn = turn - rows if turn > most else turn
+    before = F.l1_loss(first, last)
+    return turn if F.l1_loss(first.roll(turn, 0), last) < LEAST_GAIN * before else 0
