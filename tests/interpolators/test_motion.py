@@ -70,10 +70,9 @@ def test_the_first_row_of_a_polar_frame_is_like_any_other(trained):
     straight = trained.interpolate(frames, torch.tensor([0.5]), wrap_rows=True)
     turned = trained.interpolate(frames.roll(32, -2), torch.tensor([0.5]), wrap_rows=True)
     cut = trained.interpolate(frames.roll(32, -2), torch.tensor([0.5]), wrap_rows=False)
-    seam = (..., slice(32 - 8, 32 + 8), slice(None))  # where the first row has come to lie, and the frame's new ends
-    for rows in (seam, (..., [*range(8), *range(-8, 0)], slice(None))):
-        difference = (straight.roll(32, -2) - turned)[rows].abs().mean()
-        assert difference < 0.5 * (straight.roll(32, -2) - cut)[rows].abs().mean()
+    ends = (..., [*range(8), *range(-8, 0)], slice(None))
+    difference = (straight.roll(32, -2) - turned)[ends].abs().mean()
+    assert difference < 0.5 * (straight.roll(32, -2) - cut)[ends].abs().mean()
 
 
 @pytest.mark.parametrize("turn", [-20, 7, 24])

@@ -38,7 +38,7 @@ def test_untrained_it_is_linear_interpolation_at_any_position(network):
 
 
 def test_flows_lead_from_the_asked_slice_to_the_known_ones(network):
-    # The content moves 6 px down and 3 px left from the first slice to the last; a third of the way it has gone (2, -1).
+    # The content moves 6 px down and 3 px left from the first slice to the last: (2, -1) after a third of the way.
     wide = smooth(1, 96, seed=3)
     first, there, last = (wide[..., 16 - y : 80 - y, 16 - x : 80 - x] for y, x in ((0, 0), (2, -1), (6, -3)))
     give_flow(network, before=(1, -2), after=(-2, 4))
