@@ -111,8 +111,7 @@ def measure_stack(
     repeats: int,
     device: str,
     overrides: dict[str, Any],
-    gap_batch_size: int | None = None,
-    slice_batch_size: int | None = None,
+    batch_size: int | None = None,
 ) -> dict[str, Any]:
     """One row: `slices` slices and `phases` phases of a file, interpolated from disk to disk in this process.
 
@@ -126,16 +125,14 @@ def measure_stack(
         repeats: timings.
         device: cuda or cpu.
         overrides: ids of the bundle's inference.json.
-        gap_batch_size: None for the config's own.
-        slice_batch_size: likewise.
+        batch_size: None for the config's own.
     """
-    chosen = {"factor": factor, "gap_batch_size": gap_batch_size, "slice_batch_size": slice_batch_size}
+    chosen = {"factor": factor, "batch_size": batch_size}
     chosen = overrides | {name: value for name, value in chosen.items() if value is not None}
     network, inferer, source = build_network(bundle, chosen | {"refine": method == "CaLID+"}, device)
-    known = {"slice_batch_size": network.batch_size}
     divisor, name = network.divisor, _name(method, bundle, network.num_inference_steps)
     if method == "linear":
-        network, divisor, name, source, known = LinearFrames(), (1, 1), "linear", "", {"slice_batch_size": "-"}
+        network, divisor, name, source = LinearFrames(), (1, 1), "linear", ""
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "part.nii.gz"
         _write_part(path, part, slices, phases)
@@ -160,8 +157,7 @@ def measure_stack(
         "size": plane,
         "computed": _times(-(-extent // unit) * unit for extent, unit in zip(space, divisor, strict=True)),
         "tiles": tiles(network, info.plane),
-        "gap_batch_size": inferer.gap_batch_size,
-        **known,
+        "batch_size": inferer.batch_size,
         **_summary(timings, (slices - 1) * (factor - 1) * phases),
         "idle_mib": idle,
         "peak_mib": peak_mib(device),

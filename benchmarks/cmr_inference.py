@@ -11,7 +11,7 @@
 - methods: the gap between two cine slices filled by every method in turn, in this process; ratios are of pairs.
 - growth: whole files from disk to disk, each in a process of its own, at several numbers of slices and phases. The 2D
   bundle does a cine phase by phase, the cine bundle all phases at once. The linear row is the cost of the files alone.
-- batches: the same against `gap_batch_size` and `slice_batch_size`.
+- batches: the same against `batch_size`.
 
 A synthetic slice is one phase of one slice. Networks are those of the bundles' `inference.json`, with their weights if
 they are there. OMP_NUM_THREADS sets the threads.
@@ -47,13 +47,11 @@ FULL = {
     "size": 128,
     "slices": (3, 6, 12),
     "phases": (16, 4, 32),
-    "gap_batch_sizes": (1, 4),
-    "slice_batch_sizes": (1, 4, 16),
+    "batch_sizes": (1, 4, 16),
     "steps": (1, 8),
     "repeats": 3,
 }
-QUICK = FULL | {"size": 32, "slices": (2, 3), "phases": (2,), "gap_batch_sizes": (1,), "repeats": 2}
-QUICK |= {"slice_batch_sizes": ()}
+QUICK = FULL | {"size": 32, "slices": (2, 3), "phases": (2,), "batch_sizes": (1,), "repeats": 2}
 SIMULATED_PHASES = 4  # more are slow to simulate and cost the same to interpolate: the beat is repeated
 METHOD_COLUMNS = {
     "method": "method",
@@ -72,8 +70,7 @@ STACK_COLUMNS = {
     "size": "slice size",
     "computed": "padded to",
     "tiles": "tiles per slice",
-    "gap_batch_size": "gap batch",
-    "slice_batch_size": "slice batch",
+    "batch_size": "batch",
     "synthetic": "synthetic slices",
     "seconds": "s in all (median)",
     "seconds_min": "least",
@@ -91,8 +88,7 @@ def main(
     size: int | None = None,
     slices: Sequence[int] | None = None,
     phases: Sequence[int] | None = None,
-    gap_batch_sizes: Sequence[int] | None = None,
-    slice_batch_sizes: Sequence[int] | None = None,
+    batch_sizes: Sequence[int] | None = None,
     steps: Sequence[int] | None = None,
     repeats: int | None = None,
     factor: int = 2,
@@ -111,8 +107,7 @@ def main(
         size: pixels of a simulated slice along either axis.
         slices: numbers of acquired slices, the first of them while the rest varies.
         phases: numbers of phases, likewise; the first is the methods' as well. The cine bundle leaves out 1.
-        gap_batch_sizes: besides the config's own.
-        slice_batch_sizes: likewise.
+        batch_sizes: besides the config's own.
         steps: DDIM steps of CaLID in the methods part; CaLID+ at the last.
         repeats: timings of each row; medians are shown.
         factor: dense steps per gap in growth and batches.
@@ -121,8 +116,7 @@ def main(
         quick: smaller values for everything that is not given.
         overrides: ids of the bundles' inference.json, such as --num_inference_steps 4.
     """
-    given = dict(size=size, slices=slices, phases=phases, steps=steps, repeats=repeats)
-    given |= dict(gap_batch_sizes=gap_batch_sizes, slice_batch_sizes=slice_batch_sizes)
+    given = dict(size=size, slices=slices, phases=phases, batch_sizes=batch_sizes, steps=steps, repeats=repeats)
     options = (QUICK if quick else FULL) | {name: value for name, value in given.items() if value is not None}
     slices, phases, steps = (ensure_tuple(options[name]) for name in ("slices", "phases", "steps"))
     parts, bundles, repeats = ensure_tuple(parts), ensure_tuple(bundles), options["repeats"]
@@ -153,7 +147,7 @@ def main(
                 for row in rows:
                     table.add(row | {"machine": place})
             else:
-                axes = {name: ensure_tuple(options[f"{name}s"]) for name in ("gap_batch_size", "slice_batch_size")}
+                axes = {"batch_size": ensure_tuple(options["batch_sizes"])}
                 rows = growth(bundles, slices, phases) if part == "growth" else batches(bundles, slices, phases, axes)
                 table = Table(STACK_COLUMNS)
                 for row in rows:

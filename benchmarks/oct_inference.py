@@ -51,7 +51,7 @@ COLUMNS = {
     "frames": "acquired frames",
     "size": "frame size",
     "tiles": "tiles per frame",
-    "gap_batch_size": "gap batch",
+    "batch_size": "batch",
     "seconds": "s in all",
     "seconds_per_frame": "s per interpolated frame",
     "idle_mib": "MiB before the first frame",
@@ -62,7 +62,7 @@ COLUMNS = {
 def main(
     frames: Sequence[int] = (8, 16, 32),
     sizes: Sequence[str] = ("256x256", "256x448", "448x448"),
-    gap_batch_sizes: Sequence[int] = (1, 2, 4),
+    batch_sizes: Sequence[int] = (1, 2, 4),
     factor: int = 6,
     pullback: str | None = None,
     linear: bool = False,
@@ -76,7 +76,7 @@ def main(
     Args:
         frames: numbers of acquired frames, the first of them while the rest varies.
         sizes: frame sizes HxW, likewise.
-        gap_batch_sizes: windows per network call, likewise.
+        batch_sizes: windows per network call, likewise.
         factor: dense steps per gap.
         pullback: FRAMESxHxW, several with commas; instead of the table, such files are written, streamed and measured.
         linear: the average of frames in place of the network, for the cost of reading and writing alone.
@@ -85,7 +85,7 @@ def main(
         config: a bundle config with `network_def`; the bundle's inference.json by default.
         overrides: ids of that config, such as --num_inference_steps 4.
     """
-    frames, sizes, gap_batch_sizes = (ensure_tuple(values) for values in (frames, sizes, gap_batch_sizes))
+    frames, sizes, batch_sizes = (ensure_tuple(values) for values in (frames, sizes, batch_sizes))
     common = {
         "factor": factor,
         "device": device or ("cuda" if torch.cuda.is_available() else "cpu"),
@@ -95,10 +95,10 @@ def main(
     }
     if pullback:
         shapes = [shape.split("x", 1) for shape in pullback.split(",")]
-        rows = [{"frames": int(n), "size": size, "gap_batch_size": gap_batch_sizes[0], **common} for n, size in shapes]
+        rows = [{"frames": int(n), "size": size, "batch_size": batch_sizes[0], **common} for n, size in shapes]
         measure: Callable[..., dict] = measure_file
     else:
-        axes = {"frames": frames, "size": sizes, "gap_batch_size": gap_batch_sizes}
+        axes = {"frames": frames, "size": sizes, "batch_size": batch_sizes}
         rows = [row | common for row in one_at_a_time(axes)]
         measure = measure_stream
     place = machine(common["device"])
@@ -112,24 +112,20 @@ def main(
         Path(output).write_text(report + "\n")
 
 
-def measure_stream(
-    frames: int, size: str, gap_batch_size: int, factor: int, device: str, **method: Any
-) -> dict[str, Any]:
+def measure_stream(frames: int, size: str, batch_size: int, factor: int, device: str, **method: Any) -> dict[str, Any]:
     """One row: `frames` frames of noise through `GapInferer.stream`, in this process."""
     network, shape = build_network(device, **method), _parse_size(size)
     generator = torch.Generator().manual_seed(0)
     noise = (torch.rand(1, 1, *shape, generator=generator).to(device) for _ in range(frames))
 
     def run() -> None:
-        for frame in GapInferer(factor, gap_batch_size=gap_batch_size).stream(noise, network):
+        for frame in GapInferer(factor, batch_size=batch_size).stream(noise, network):
             frame.mean.cpu()
 
-    return _measured(run, network, device, frames, shape, gap_batch_size, factor)
+    return _measured(run, network, device, frames, shape, batch_size, factor)
 
 
-def measure_file(
-    frames: int, size: str, gap_batch_size: int, factor: int, device: str, **method: Any
-) -> dict[str, Any]:
+def measure_file(frames: int, size: str, batch_size: int, factor: int, device: str, **method: Any) -> dict[str, Any]:
     """One row: a uint8 file of `frames` frames, interpolated from disk to disk in this process."""
     network, shape = build_network(device, **method), _parse_size(size)
     with tempfile.TemporaryDirectory() as folder:
@@ -141,10 +137,10 @@ def measure_file(
                 writer.write(rng.integers(0, 256, shape, np.uint8))
 
         def run() -> None:
-            inferer = GapInferer(factor, gap_batch_size=gap_batch_size)
+            inferer = GapInferer(factor, batch_size=batch_size)
             interpolate_pullback(path, folder, network, inferer, Provenance("benchmark", "0"), device)
 
-        return _measured(run, network, device, frames, shape, gap_batch_size, factor)
+        return _measured(run, network, device, frames, shape, batch_size, factor)
 
 
 def build_network(device: str, config: str, linear: bool, overrides: dict[str, Any]) -> Interpolator:
@@ -160,7 +156,7 @@ def _measured(
     device: str,
     frames: int,
     shape: tuple[int, int],
-    gap_batch_size: int,
+    batch_size: int,
     factor: int,
 ) -> dict[str, Any]:
     idle = peak_mib(device)
@@ -173,7 +169,7 @@ def _measured(
         "frames": frames,
         "size": "x".join(map(str, shape)),
         "tiles": tiles(network, shape),
-        "gap_batch_size": gap_batch_size,
+        "batch_size": batch_size,
         "seconds": seconds,
         "seconds_per_frame": seconds / ((frames - 1) * (factor - 1)),
         "idle_mib": idle,

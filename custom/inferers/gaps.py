@@ -51,7 +51,7 @@ class GapInferer(Inferer):
     Args:
         factor: dense steps per gap, at least 2; `n` frames become `(n - 1) * factor + 1`.
         target_spacing: the frame pitch in mm to reach instead: the smallest factor that does it is taken.
-        gap_batch_size: windows, each of one phase or volume, that go through the network together, and gaps that are
+        batch_size: windows, each of one phase or volume, that go through the network together, and gaps that are
             held in memory. A window of a method that takes phases together holds all of them.
         num_samples: independent samples of a stochastic method; above 1, their mean and deviation come out.
         seed: together with the sample, the gap and the window it fixes the window's noise, whatever the batch size.
@@ -65,7 +65,7 @@ class GapInferer(Inferer):
         self,
         factor: int = 6,
         target_spacing: float | None = None,
-        gap_batch_size: int = 4,
+        batch_size: int = 4,
         num_samples: int = 1,
         seed: int = 0,
         max_factor: int = 6,
@@ -73,7 +73,7 @@ class GapInferer(Inferer):
     ) -> None:
         self.factor = factor
         self.target_spacing = target_spacing
-        self.gap_batch_size = gap_batch_size
+        self.batch_size = batch_size
         self.num_samples = num_samples
         self.seed = seed
         self.max_factor = max_factor
@@ -88,7 +88,7 @@ class GapInferer(Inferer):
             plan_gap(self.factor, self.max_factor)
         elif not isinstance(self.target_spacing, Real) or not 0 < self.target_spacing:
             raise ValueError(f"target_spacing must be above 0 mm, got {self.target_spacing!r}")
-        for name, least in (("gap_batch_size", 1), ("num_samples", 1), ("seed", 0)):
+        for name, least in (("batch_size", 1), ("num_samples", 1), ("seed", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
@@ -140,7 +140,7 @@ class GapInferer(Inferer):
     ) -> Iterator[DenseFrame]:
         """Interpolate frames as they come.
 
-        Held at any time: `gap_batch_size + 1` acquired frames and the filled gaps between them. A method that looks
+        Held at any time: `batch_size + 1` acquired frames and the filled gaps between them. A method that looks
         past the gap's ends adds, at each level of the recursion, as many gaps as it looks aside.
 
         Args:
@@ -158,10 +158,10 @@ class GapInferer(Inferer):
         """
         self.validate()
         factor = self.factor if factor is None else factor
-        state = GapPass(network, plan_gap(factor, self.max_factor), self.num_samples, self.gap_batch_size, self.seed)
+        state = GapPass(network, plan_gap(factor, self.max_factor), self.num_samples, self.batch_size, self.seed)
         frames = iter(frames)
         while not state.ended:
-            work = state.arrive(islice(frames, self.gap_batch_size if state.arrived else self.gap_batch_size + 1))
+            work = state.arrive(islice(frames, self.batch_size if state.arrived else self.batch_size + 1))
             finished = work[-1]
             moments = {gap * factor + offset: _Moments() for gap in finished for offset in range(1, factor)}
             for sample in range(self.num_samples):

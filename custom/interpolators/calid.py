@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -16,6 +17,7 @@ from custom.interpolators.base import check_steps
 from custom.interpolators.latent_midpoint import LatentMidpoint, noise_of
 from custom.networks.neighbour_denoiser import NeighbourDenoiser, Pair
 from custom.networks.padding import pad_slices
+from custom.networks.parts import build_part
 from custom.networks.slice_autoencoder import SliceAutoencoder
 
 
@@ -27,8 +29,9 @@ class CaLID(LatentMidpoint):
     every step; the phases of a cine are continued cyclically, as the heart does.
 
     Args:
-        autoencoder: the slice codec.
-        denoiser: the conditional denoiser.
+        autoencoder: the slice codec; a module, or what differs from the defaults of `SliceAutoencoder`.
+        denoiser: the conditional denoiser; a module, or what differs from those of `NeighbourDenoiser`. What it must
+            know of the codec (`spatial_dims`, `latent_channels`, `latent_factors`) it is told here.
         num_inference_steps: DDIM steps, of the sampling and of each inversion.
         refine: CaLID+: start from the slerp of both neighbours' inverted latents (Eq. 7 and 8) instead of noise.
         inversion_condition: condition of the two inversions: "pair" as the sampling has, "self" the inverted neighbour
@@ -47,15 +50,19 @@ class CaLID(LatentMidpoint):
         ValueError: another `prediction_type` than noise with a denoiser whose prior estimates noise.
     """
 
+    #: Where the compact networks differ from the defaults of their classes.
+    autoencoder_defaults: Mapping[str, Any] = {}
+    denoiser_defaults: Mapping[str, Any] = {}
+
     def __init__(
         self,
-        autoencoder: SliceAutoencoder,
-        denoiser: NeighbourDenoiser,
+        autoencoder: SliceAutoencoder | Mapping[str, Any] | None = None,
+        denoiser: NeighbourDenoiser | Mapping[str, Any] | None = None,
         num_inference_steps: int = 8,
         refine: bool = False,
         inversion_condition: str = "pair",
         slerp_per_phase: bool = False,
-        noise_scale: float = 1.0,
+        noise_scale: float = 0.5,
         eta: float = 0.0,
         prediction_type: str = "epsilon",
         resampling: str = "linear",
@@ -63,6 +70,13 @@ class CaLID(LatentMidpoint):
         tile_overlap: float = 0.2,
         batch_size: int = 16,
     ) -> None:
+        autoencoder = build_part(autoencoder, SliceAutoencoder, **self.autoencoder_defaults)
+        of_codec = {
+            "spatial_dims": len(autoencoder.factors),
+            "latent_channels": autoencoder.latent_channels,
+            "latent_factors": autoencoder.factors,
+        }
+        denoiser = build_part(denoiser, NeighbourDenoiser, **of_codec, **self.denoiser_defaults)
         super().__init__(autoencoder, denoiser, resampling, tile_size, tile_overlap, batch_size)
         if denoiser.prior != "none" and prediction_type != "epsilon":
             raise ValueError(f"prediction_type {prediction_type!r} needs a denoiser with prior 'none'.")
@@ -130,3 +144,21 @@ class CaLID(LatentMidpoint):
             return self._on_tiles(denoise, z, *pair)
 
         return predict
+
+
+class CaLIDCine(CaLID):
+    """CaLID of whole cine slices `(T, H, W)`, every convolution in 3D (section III-D).
+
+    Each phase keeps its latent (B14) and places attend to each other on the coarsest scale only, by default.
+
+    Args:
+        arguments: see `CaLID`.
+        batch_size: see `CaLID`.
+        options: see `CaLID`.
+    """
+
+    autoencoder_defaults = {"spatial_dims": 3, "phase_downsampling": False}
+    denoiser_defaults = {"attention": (False, False, True), "condition_attention": (False, False, True)}
+
+    def __init__(self, *arguments: Any, batch_size: int = 1, **options: Any) -> None:
+        super().__init__(*arguments, batch_size=batch_size, **options)

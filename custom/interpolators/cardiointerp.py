@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from custom.diffusion.guidance import guide
 from custom.diffusion.schedules import timestep_pairs
 from custom.interpolators.base import Interpolator, central_pair, check_steps
 from custom.networks.fusion_autoencoder import FusionAutoencoder
+from custom.networks.parts import build_part
 from custom.networks.tiling import FrameTiler
 from custom.networks.video_denoiser import MaskedVideoDenoiser
 
@@ -27,34 +29,36 @@ class CardioInterp(Interpolator):
     before the next step, so the latents of a frame are one whole before they are decoded.
 
     Args:
-        autoencoder: the frame codec with the fusion decoder.
-        denoiser: the masked latent video denoiser.
+        autoencoder: the frame codec with the fusion decoder; a module, or what differs from the defaults of
+            `FusionAutoencoder`.
+        denoiser: the masked latent video denoiser; a module, or what differs from those of `MaskedVideoDenoiser`.
         num_inference_steps: DDIM steps.
         guidance_weight: `w` in LVDM's form, 0 is off (A17).
         eta: share of DDPM's noise added back at each DDIM step (A18).
         prediction_type: what the denoiser predicts, see `custom.diffusion.ddim.target_for`.
         tile_size: tile in pixels, (height, width), multiples of 32; frames up to this size are run whole.
         tile_overlap: share of a tile in common with the next.
-        tile_batch_size: tiles run at once.
+        batch_size: tiles run at once.
     """
 
     def __init__(
         self,
-        autoencoder: FusionAutoencoder,
-        denoiser: MaskedVideoDenoiser,
-        num_inference_steps: int = 8,
+        autoencoder: FusionAutoencoder | Mapping[str, Any] | None = None,
+        denoiser: MaskedVideoDenoiser | Mapping[str, Any] | None = None,
+        num_inference_steps: int = 1,
         guidance_weight: float = 0.0,
         eta: float = 0.0,
         prediction_type: str = "epsilon",
         tile_size: Sequence[int] = (256, 256),
         tile_overlap: float = 0.25,
-        tile_batch_size: int = 8,
+        batch_size: int = 4,
     ) -> None:
         super().__init__()
-        self.autoencoder, self.denoiser = autoencoder, denoiser
+        self.autoencoder = autoencoder = build_part(autoencoder, FusionAutoencoder)
+        self.denoiser = build_part(denoiser, MaskedVideoDenoiser, latent_channels=autoencoder.latent_channels)
         self.num_inference_steps, self.guidance_weight, self.eta = num_inference_steps, guidance_weight, eta
         self.prediction_type = prediction_type
-        self.tiler = FrameTiler(tile_size, tile_overlap, tile_batch_size, cell=autoencoder.factor)
+        self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=autoencoder.factor)
         self.register_buffer("latent_shift", torch.zeros(autoencoder.latent_channels, 1, 1))
         self.register_buffer("latent_scale", torch.ones(autoencoder.latent_channels, 1, 1))
 

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 
 from custom.diffusion.ddim import ddim_invert, ddim_sample, predict_clean, to_epsilon
 from custom.diffusion.interpolation import lerp, slerp
-from custom.diffusion.schedules import alpha_bar_at, inversion_pairs, timestep_pairs
+from custom.diffusion.schedules import alpha_bar_at, alphas_cumprod, betas, inversion_pairs, timestep_pairs
 from custom.interpolators.base import Interpolator, central_pair, check_steps
 from custom.networks.padding import pad_slices
+from custom.networks.parts import build_part
 from custom.networks.semantic_encoder import SemanticDenoiser
 
 #: The size of slice that `batch_size` counts.
@@ -30,28 +32,30 @@ class DiffAE(Interpolator):
     Slices of any size are padded to whole cells and run whole, never in tiles: z_sem is one code of the whole slice.
 
     Args:
-        denoiser: encoder and denoiser; they see slices in [-1, 1].
-        alphas_cumprod: the noise schedule, `(T,)`.
+        denoiser: encoder and denoiser, which see slices in [-1, 1]; a module, or what differs from the defaults of
+            `SemanticDenoiser`.
         num_inference_steps: DDIM steps of the rendering.
         inversion_steps: DDIM steps of each inversion; None for as many, on the same grid.
         clip_clean: keep the estimate of the clean slice in [-1, 1] at every step, of both walks, as DiffAE does.
         batch_size: slices of 128x128 that go through the network at once; fewer of larger slices.
+        schedule: what differs from DiffAE's noise schedule, arguments of `custom.diffusion.schedules.betas`.
     """
 
     def __init__(
         self,
-        denoiser: SemanticDenoiser,
-        alphas_cumprod: torch.Tensor,
+        denoiser: SemanticDenoiser | Mapping[str, Any] | None = None,
         num_inference_steps: int = 20,
         inversion_steps: int | None = None,
         clip_clean: bool = True,
         batch_size: int = 16,
+        schedule: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.denoiser = denoiser
+        self.denoiser = build_part(denoiser, SemanticDenoiser)
         self.num_inference_steps, self.inversion_steps = num_inference_steps, inversion_steps
         self.clip_clean, self.batch_size = clip_clean, batch_size
-        self.register_buffer("alphas_cumprod", alphas_cumprod.double(), persistent=False)
+        steps = betas(**{"kind": "linear", "beta_start": 1e-4, "beta_end": 0.02, **(schedule or {})})
+        self.register_buffer("alphas_cumprod", alphas_cumprod(steps), persistent=False)
 
     def validate(self) -> None:
         """See `Interpolator.validate`."""

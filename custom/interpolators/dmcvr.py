@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
 from custom.diffusion.interpolation import lerp, slerp
 from custom.interpolators.diffae import DiffAE
 from custom.networks.medformer import MedFormer
+from custom.networks.parts import build_part
 from custom.networks.semantic_encoder import SemanticDenoiser
 
 
@@ -23,10 +25,9 @@ class DMCVR(DiffAE):
     bundle's `models/model.pt`; it is never trained here and never leaves evaluation mode.
 
     Args:
-        denoiser: its U-Net has a `morphology_level` at 1/16 of the size and as many `morphology_channels` as
-            `segmenter` has `code_channels`.
-        segmenter: the segmentation network.
-        alphas_cumprod: see `DiffAE`.
+        denoiser: see `DiffAE`; its U-Net has a `morphology_level` at 1/16 of the size and as many
+            `morphology_channels` as `segmenter` has `code_channels`, which is the default.
+        segmenter: the segmentation network; a module, or what differs from the defaults of `MedFormer`.
         morphology_mixing: "slerp", one angle per slice, or "lerp".
         options: see `DiffAE`.
 
@@ -36,13 +37,14 @@ class DMCVR(DiffAE):
 
     def __init__(
         self,
-        denoiser: SemanticDenoiser,
-        segmenter: MedFormer,
-        alphas_cumprod: torch.Tensor,
+        denoiser: SemanticDenoiser | Mapping[str, Any] | None = None,
+        segmenter: MedFormer | Mapping[str, Any] | None = None,
         morphology_mixing: str = "slerp",
-        **options: object,
+        **options: Any,
     ) -> None:
-        super().__init__(denoiser, alphas_cumprod, **options)
+        segmenter = build_part(segmenter, MedFormer)
+        denoiser = build_part(denoiser, SemanticDenoiser, morphology_channels=segmenter.code_channels)
+        super().__init__(denoiser, **options)
         unet = denoiser.unet
         takes = unet.morphology_stem.in_channels if unet.morphology_stem is not None else 0
         if (takes, unet.morphology_factor) != (segmenter.code_channels, 16):

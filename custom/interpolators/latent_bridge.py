@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -13,6 +14,7 @@ from custom.diffusion.bridge import bridge_sample
 from custom.interpolators.latent_midpoint import LatentMidpoint, noise_of
 from custom.networks.bridge_denoiser import BridgeDenoiser
 from custom.networks.padding import pad_slices
+from custom.networks.parts import build_part
 from custom.networks.slice_autoencoder import SliceAutoencoder
 
 KINDS = ("rectified_flow", "brownian_bridge")
@@ -26,8 +28,8 @@ class LatentBridge(LatentMidpoint):
     latent is expected to lie there (`custom.networks.latent_prior`). See `custom.diffusion.bridge`.
 
     Args:
-        autoencoder: the slice codec.
-        denoiser: estimates the end of the bridge.
+        autoencoder: the slice codec; a module, or what differs from the defaults of `SliceAutoencoder`.
+        denoiser: estimates the end of the bridge; a module, or what differs from the defaults of `BridgeDenoiser`.
         kind: "rectified_flow" or "brownian_bridge".
         noise_scale: standard deviation of that noise, in training and in sampling.
         num_inference_steps: steps from the mean to the end; 1 gives the expected slice of a Brownian bridge.
@@ -39,8 +41,8 @@ class LatentBridge(LatentMidpoint):
 
     def __init__(
         self,
-        autoencoder: SliceAutoencoder,
-        denoiser: BridgeDenoiser,
+        autoencoder: SliceAutoencoder | Mapping[str, Any] | None = None,
+        denoiser: BridgeDenoiser | Mapping[str, Any] | None = None,
         kind: str = "brownian_bridge",
         noise_scale: float = 1.0,
         num_inference_steps: int = 1,
@@ -49,6 +51,9 @@ class LatentBridge(LatentMidpoint):
         tile_overlap: float = 0.2,
         batch_size: int = 16,
     ) -> None:
+        autoencoder = build_part(autoencoder, SliceAutoencoder)
+        of_codec = {"spatial_dims": len(autoencoder.factors), "latent_channels": autoencoder.latent_channels}
+        denoiser = build_part(denoiser, BridgeDenoiser, **of_codec)
         super().__init__(autoencoder, denoiser, resampling, tile_size, tile_overlap, batch_size)
         self.kind, self.noise_scale, self.num_inference_steps = kind, noise_scale, num_inference_steps
 

@@ -191,9 +191,9 @@ class FusionAutoencoder(nn.Module):
     def __init__(
         self,
         in_channels: int = 1,
-        channels: int = 32,
+        channels: int = 16,
         latent_channels: int = 4,
-        num_res_blocks: int = 2,
+        num_res_blocks: int = 1,
         temporal: str = "shift",
         fusion: str = "flow",
         flow_depths: Sequence[int] = (3, 2),

@@ -9,8 +9,8 @@ silent the notes' table B says what is done (B1 to B5, B7, B15), and the options
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from monai.networks.nets.diffusion_model_unet import zero_module
 from torch import nn
 
 from custom.diffusion.gaussian_prior import gaussian_noise_estimate
+from custom.diffusion.schedules import alphas_cumprod, betas
 from custom.networks.latent_prior import LatentPrior
 
 
@@ -96,7 +97,6 @@ class NeighbourDenoiser(LatentPrior):
     """Predicts the noise in the latent of a slice from the noisy latent and the slice's two neighbours (Eq. 5).
 
     Args:
-        alphas_cumprod: the noise schedule, `(T,)`.
         spatial_dims: 2 for slices, 3 for cine slices.
         latent_channels: channels of a latent.
         channels: features of each scale of epsilon_theta and of tau_theta2.
@@ -113,6 +113,11 @@ class NeighbourDenoiser(LatentPrior):
             injections as well; "none" neither (B4).
         prior: "linear" lets the network start from the closed-form noise estimate of the neighbours' mean latent
             (`custom.diffusion.gaussian_prior`); "none" is the paper's plain network.
+        schedule: what differs from the noise schedule of CaLID, arguments of `custom.diffusion.schedules.betas`.
+
+    Attributes:
+        alphas_cumprod: the noise schedule, `(T,)` float32.
+        divisor: what the sizes of a latent must be multiples of.
 
     Raises:
         ValueError: an option that is none of the named ones.
@@ -120,7 +125,6 @@ class NeighbourDenoiser(LatentPrior):
 
     def __init__(
         self,
-        alphas_cumprod: torch.Tensor,
         spatial_dims: int = 2,
         latent_channels: int = 3,
         channels: Sequence[int] = (32, 64, 96),
@@ -135,6 +139,7 @@ class NeighbourDenoiser(LatentPrior):
         join: str = "add",
         zero_convolutions: str = "end",
         prior: str = "linear",
+        schedule: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         for name, value, known in (
@@ -147,7 +152,8 @@ class NeighbourDenoiser(LatentPrior):
                 raise ValueError(f"{name} is one of {', '.join(known)}, got {value!r}.")
         self.condition_space, self.join, self.prior = condition_space, join, prior
         self.divisor = 2 ** (len(channels) - 1)
-        self.register_buffer("alphas_cumprod", alphas_cumprod.float(), persistent=False)
+        alphas = alphas_cumprod(betas(**{"beta_end": 0.0195, **(schedule or {})}))
+        self.register_buffer("alphas_cumprod", alphas.float(), persistent=False)
 
         width = channels[0]
         common = {

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
+from custom.networks.parts import build_part
 from custom.networks.semantic_unet import SemanticResBlock, SemanticUNet, attention_block
 
 
@@ -67,13 +69,20 @@ class SemanticDenoiser(nn.Module):
     """Encoder and U-Net: what the training fits, by the noise in a slice whose own code the U-Net is given.
 
     Args:
-        encoder: slice to code.
-        unet: the conditional denoiser.
+        encoder: slice to code; a module, or what differs from the defaults of `SemanticEncoder`.
+        unet: the conditional denoiser; a module, or what differs from the defaults of `SemanticUNet`.
+        unet_defaults: of the U-Net, where they differ from its own; `unet` goes before.
     """
 
-    def __init__(self, encoder: SemanticEncoder, unet: SemanticUNet) -> None:
+    def __init__(
+        self,
+        encoder: SemanticEncoder | Mapping[str, Any] | None = None,
+        unet: SemanticUNet | Mapping[str, Any] | None = None,
+        **unet_defaults: Any,
+    ) -> None:
         super().__init__()
-        self.encoder, self.unet = encoder, unet
+        self.encoder = build_part(encoder, SemanticEncoder)
+        self.unet = build_part(unet, SemanticUNet, **unet_defaults)
 
     @property
     def divisor(self) -> int:

@@ -36,7 +36,7 @@ class SliceAutoencoder(nn.Module):
     def __init__(
         self,
         spatial_dims: int = 2,
-        channels: Sequence[int] = (16, 32, 64),
+        channels: Sequence[int] = (24, 48, 96),
         latent_channels: int = 3,
         num_res_blocks: int = 1,
         norm_num_groups: int = 8,

@@ -10,7 +10,8 @@ attention and resampling are MONAI's; what MONAI lacks is attention over frames,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from monai.networks.blocks import SpatialAttentionBlock
@@ -24,6 +25,7 @@ from monai.networks.nets.diffusion_model_unet import (
 from torch import nn
 
 from custom.diffusion.gaussian_prior import gaussian_noise_estimate, interpolation_weights
+from custom.diffusion.schedules import alphas_cumprod, betas
 
 
 class FrameAttention(nn.Module):
@@ -102,7 +104,11 @@ class MaskedVideoDenoiser(nn.Module):
         norm_num_groups: groups of the group norms.
         prior: "linear" gives the network the closed-form noise estimate of linearly interpolated latents to start
             from (`custom.diffusion.gaussian_prior`); "none" is the paper's plain network.
-        alphas_cumprod: the noise schedule, `(T,)`; the prior needs it.
+        schedule: what differs from LVDM's noise schedule, arguments of `custom.diffusion.schedules.betas`.
+
+    Attributes:
+        alphas_cumprod: the noise schedule, `(T,)` float32.
+        divisor: what height and width of a latent must be multiples of.
 
     Raises:
         ValueError: if `prior` is neither "linear" nor "none".
@@ -110,15 +116,15 @@ class MaskedVideoDenoiser(nn.Module):
 
     def __init__(
         self,
-        alphas_cumprod: torch.Tensor,
         latent_channels: int = 4,
-        channels: Sequence[int] = (64, 128, 192),
+        channels: Sequence[int] = (32, 64, 96),
         num_res_blocks: int = 2,
         spatial_attention: Sequence[bool] = (False, True, True),
         temporal_attention: Sequence[bool] = (True, True, True),
         num_head_channels: int = 32,
-        norm_num_groups: int = 32,
+        norm_num_groups: int = 16,
         prior: str = "linear",
+        schedule: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if prior not in ("linear", "none"):
@@ -126,7 +132,8 @@ class MaskedVideoDenoiser(nn.Module):
         self.prior = prior
         self.embedding_channels = channels[0]
         self.divisor = 2 ** (len(channels) - 1)
-        self.register_buffer("alphas_cumprod", alphas_cumprod.float(), persistent=False)
+        alphas = alphas_cumprod(betas(**(schedule or {})))
+        self.register_buffer("alphas_cumprod", alphas.float(), persistent=False)
         # Variance of in-between latents about the linear guess; measured on training data before this network trains.
         self.register_buffer("prior_variance", torch.tensor(0.25))
         width = 4 * channels[0]

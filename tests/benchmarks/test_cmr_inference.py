@@ -87,10 +87,10 @@ def network_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     [
         ("calid", "CaLID", {}, [9, 9]),  # 3 gaps x 3 phases, in two steps
         ("calid", "CaLID+", {}, [9] * 6),  # two inversions besides
-        ("calid", "CaLID", {"gap_batch_size": 3}, [3] * 6),
-        ("calid", "CaLID", {"slice_batch_size": 6}, [6, 6, 3, 3]),
+        ("calid", "CaLID", {"batch_size": 3}, [3] * 6),
+        ("calid", "CaLID", {"batch_size": 6}, [6, 6, 3, 3]),
         ("calid_cine", "CaLID", {}, [1, 1] * 3),
-        ("calid_cine", "CaLID", {"slice_batch_size": 3}, [3, 3]),
+        ("calid_cine", "CaLID", {"batch_size": 3}, [3, 3]),
         ("calid", "linear", {}, []),
     ],
 )
@@ -130,19 +130,16 @@ def test_plans() -> None:
         ("calid_cine", "CaLID+", 3, 16),
         ("calid", "linear", 3, 16),
     ]
-    axes = {"gap_batch_size": (1, 64), "slice_batch_size": (4, 16)}
+    axes = {"batch_size": (1, 64)}
     rows = cmr_inference.batches(("calid", "calid_cine"), (3, 6), (16, 1), axes)
-    values = [(row["bundle"], row["gap_batch_size"], row["slice_batch_size"]) for row in rows]
+    values = [(row["bundle"], row["batch_size"]) for row in rows]
     assert values == [
-        ("calid", None, None),
-        ("calid", 1, None),
-        ("calid", 32, None),
-        ("calid", None, 4),
-        ("calid", None, 16),
-        ("calid_cine", None, None),  # two windows
-        ("calid_cine", 1, None),
-        ("calid_cine", 2, None),
-        ("calid_cine", None, 2),
+        ("calid", None),
+        ("calid", 1),
+        ("calid", 32),
+        ("calid_cine", None),  # two windows
+        ("calid_cine", 1),
+        ("calid_cine", 2),
     ]
 
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from custom.diffusion.schedules import alphas_cumprod, betas
 from custom.inferers.gaps import GapInferer
 from custom.interpolators.base import Interpolator, central_pair
 from custom.interpolators.cardiointerp import CardioInterp
@@ -55,17 +54,17 @@ def ramp(num_frames, factor):
 
 
 @pytest.mark.parametrize("num_neighbours", [2, 4, 6])
-@pytest.mark.parametrize("gap_batch_size", [1, 3, 50])
+@pytest.mark.parametrize("batch_size", [1, 3, 50])
 @pytest.mark.parametrize("factor", [2, 6, 7, 11, 13, 37])
-def test_a_ramp_comes_out_dense_and_in_order(factor, gap_batch_size, num_neighbours):
+def test_a_ramp_comes_out_dense_and_in_order(factor, batch_size, num_neighbours):
     network = Recorder(num_neighbours)
-    dense = list(GapInferer(factor, gap_batch_size=gap_batch_size).stream(ramp(6, factor), network))
+    dense = list(GapInferer(factor, batch_size=batch_size).stream(ramp(6, factor), network))
     assert [frame.index for frame in dense] == list(range(5 * factor + 1))
     assert [frame.synthetic for frame in dense] == [k % factor != 0 for k in range(5 * factor + 1)]
     torch.testing.assert_close(
         torch.stack([frame.mean[0, 0, 0, 0] for frame in dense]), torch.arange(5 * factor + 1, dtype=torch.float64)
     )
-    assert max(network.batch_sizes) <= gap_batch_size
+    assert max(network.batch_sizes) <= batch_size
     assert len(set(network.seeds)) == len(network.seeds)
 
 
@@ -77,7 +76,7 @@ def test_acquired_frames_are_the_very_tensors():
 
 def test_four_neighbours_are_the_known_frames_of_the_level_and_replicated_at_the_ends():
     network = Recorder(4)
-    list(GapInferer(7, gap_batch_size=2).stream(ramp(3, 7), network))
+    list(GapInferer(7, batch_size=2).stream(ramp(3, 7), network))
     # Level 1 sees acquired frames 0, 7, 14; level 2 also what level 1 made of them, 3 and 10.
     assert network.seen[0, 7] == [0, 0, 7, 14]
     assert network.seen[7, 14] == [0, 7, 14, 14]
@@ -89,7 +88,7 @@ def test_four_neighbours_are_the_known_frames_of_the_level_and_replicated_at_the
 
 def test_windows_of_equal_positions_share_batches():
     network = Recorder()
-    list(GapInferer(36, gap_batch_size=12).stream(ramp(5, 36), network))
+    list(GapInferer(36, batch_size=12).stream(ramp(5, 36), network))
     assert network.batch_sizes == [4, 12, 12]
 
 
@@ -98,8 +97,8 @@ def test_windows_of_equal_positions_share_batches():
 def test_batch_size_does_not_change_the_result(num_samples, factor):
     frames = [torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(k)) for k in range(5)]
 
-    def run(gap_batch_size, seed=5):
-        inferer = GapInferer(factor, gap_batch_size=gap_batch_size, num_samples=num_samples, seed=seed)
+    def run(batch_size, seed=5):
+        inferer = GapInferer(factor, batch_size=batch_size, num_samples=num_samples, seed=seed)
         return torch.stack([frame.mean for frame in inferer.stream(frames, NoisyFrames())])
 
     alone = run(1)
@@ -111,7 +110,6 @@ def test_batch_size_does_not_change_the_result(num_samples, factor):
 def test_batch_size_does_not_change_what_cardiointerp_makes(factor):
     torch.manual_seed(0)
     denoiser = MaskedVideoDenoiser(
-        alphas_cumprod(betas()),
         channels=(16, 16),
         num_res_blocks=1,
         spatial_attention=(False, True),
@@ -122,8 +120,8 @@ def test_batch_size_does_not_change_what_cardiointerp_makes(factor):
     network = CardioInterp(FusionAutoencoder(channels=8, num_res_blocks=1), denoiser, num_inference_steps=2).eval()
     frames = [torch.rand(1, 1, 24, 40) for _ in range(4)]
 
-    def run(gap_batch_size, seed=0):
-        inferer = GapInferer(factor, gap_batch_size=gap_batch_size, num_samples=2, seed=seed)
+    def run(batch_size, seed=0):
+        inferer = GapInferer(factor, batch_size=batch_size, num_samples=2, seed=seed)
         return [frame for frame in inferer.stream(frames, network) if frame.synthetic]
 
     alone, together, other = run(1), run(3), run(3, seed=1)
@@ -153,7 +151,7 @@ def test_mean_and_deviation_are_those_of_coherent_samples():
             return answer
 
     # One gap at a time and one window per gap: the calls come gap by gap, and within a gap sample by sample.
-    dense = list(GapInferer(2, gap_batch_size=1, num_samples=5).stream(frames, Keeper()))
+    dense = list(GapInferer(2, batch_size=1, num_samples=5).stream(frames, Keeper()))
     samples = torch.stack(list(each_index.values())).reshape(3, 5, 1, 1, 4, 4)
     for gap in range(3):
         synthetic = dense[2 * gap + 1]
@@ -193,7 +191,7 @@ def test_memory_is_bounded_by_the_batch_and_not_by_the_pullback(network, factor)
                 yield frame
                 del frame
 
-        for frame in GapInferer(factor, gap_batch_size=2, num_samples=2).stream(frames(), network):
+        for frame in GapInferer(factor, batch_size=2, num_samples=2).stream(frames(), network):
             if frame.synthetic:
                 alive.add(frame.mean)
             most = max(most, len(alive))
@@ -227,7 +225,7 @@ def test_target_spacing_is_read_from_the_affine(collated):
         ({"target_spacing": -1.0}, "target_spacing must be above 0 mm"),
         ({"target_spacing": "fine"}, "target_spacing must be above 0 mm, got 'fine'"),
         ({"num_samples": 0}, "num_samples must be"),
-        ({"gap_batch_size": 0}, "gap_batch_size must be"),
+        ({"batch_size": 0}, "batch_size must be"),
         ({"seed": -1}, "seed must be"),
     ],
 )

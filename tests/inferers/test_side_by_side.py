@@ -35,29 +35,29 @@ def stacked(frames):
 
 
 @pytest.mark.parametrize("factor", [4, 13])
-@pytest.mark.parametrize("gap_batch_size", [1, 2, 7, 100])
-def test_each_stack_comes_out_as_it_does_alone(gap_batch_size, factor):
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 100])
+def test_each_stack_comes_out_as_it_does_alone(batch_size, factor):
     frames = list(torch.rand(4, 3, 1, 5, 6))
-    inferer = GapInferer(factor, gap_batch_size=gap_batch_size, num_samples=2)
+    inferer = GapInferer(factor, batch_size=batch_size, num_samples=2)
     network = NoisySlices()
     together = stacked(inferer.stream(frames, network))
     assert together.shape == (3 * factor + 1, 3, 1, 5, 6)
     for k in range(3):
         alone = stacked(inferer.stream([frame[k : k + 1] for frame in frames], NoisySlices()))
         assert torch.equal(together[:, k], alone[:, 0])
-    assert max(map(len, network.seeds)) <= gap_batch_size
+    assert max(map(len, network.seeds)) <= batch_size
 
 
 def test_stacks_side_by_side_share_their_noise():
     frames = [torch.zeros(3, 1, 5, 6)] * 3
-    dense = stacked(GapInferer(4, gap_batch_size=100).stream(frames, NoisySlices()))
+    dense = stacked(GapInferer(4, batch_size=100).stream(frames, NoisySlices()))
     assert torch.equal(dense[:, 0], dense[:, 1]) and torch.equal(dense[:, 0], dense[:, 2])
     assert not torch.equal(dense[1], dense[5]), "gaps differ"
 
 
 def test_all_gaps_and_stacks_of_a_level_fill_one_batch():
     network = NoisySlices()
-    list(GapInferer(4, gap_batch_size=20, max_factor=2).stream(list(torch.rand(5, 5, 1, 2, 2)), network))
+    list(GapInferer(4, batch_size=20, max_factor=2).stream(list(torch.rand(5, 5, 1, 2, 2)), network))
     # Bisection: 4 gaps x 5 stacks, then both halves of each, in as few calls as 20 windows allow.
     assert [len(seeds) for seeds in network.seeds] == [20, 20, 20]
 
@@ -66,7 +66,7 @@ def test_all_gaps_and_stacks_of_a_level_fill_one_batch():
 def test_volumes_in_memory_along_any_axis(axis):
     volumes = torch.rand(2, 1, 4, 5, 6)
     network = NoisySlices()
-    dense = GapInferer(3, axis=axis, gap_batch_size=50)(volumes, network)
+    dense = GapInferer(3, axis=axis, batch_size=50)(volumes, network)
     across = [size for k, size in enumerate((4, 5, 6)) if k != axis]
     assert set(network.spaces) == {tuple(across)}
     turned = GapInferer(3)(volumes.movedim(2 + axis, -1), NoisySlices())
@@ -78,7 +78,7 @@ def test_volumes_in_memory_along_any_axis(axis):
 def test_a_method_of_single_slices_does_a_cine_phase_by_phase(axis):
     cines = torch.rand(2, 1, 4, 5, 6, 3)
     network = NoisySlices()
-    dense = GapInferer(2, axis=axis, gap_batch_size=100)(cines, network)
+    dense = GapInferer(2, axis=axis, batch_size=100)(cines, network)
     assert torch.equal(dense.movedim(2 + axis, 0)[::2], cines.movedim(2 + axis, 0))
     for phase in range(3):
         assert torch.equal(dense[..., phase], GapInferer(2, axis=axis)(cines[..., phase], NoisySlices()))
@@ -88,7 +88,7 @@ def test_a_method_of_single_slices_does_a_cine_phase_by_phase(axis):
 def test_a_cine_method_gets_phases_before_rows():
     cines = torch.rand(2, 1, 4, 5, 6, 3)
     network = NoisySlices(takes_phases=True)
-    dense = GapInferer(2, gap_batch_size=100)(cines, network)
+    dense = GapInferer(2, batch_size=100)(cines, network)
     assert network.spaces == [(3, 4, 5)] and len(network.seeds[0]) == 2 * 5
     assert dense.shape == (2, 1, 4, 5, 11, 3) and torch.equal(dense[..., ::2, :], cines)
     straight = (cines[..., 0, :] + cines[..., 1, :]) / 2

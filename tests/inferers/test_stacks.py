@@ -67,7 +67,7 @@ def write(path, dtype=np.int16, axis=2, phases=0, num_slices=3, spacing=9.0, slo
 def test_linear_slices_of_an_oblique_stack_are_those_of_the_stored_values(tmp_path, dtype, axis, phases):
     values, affine = write(tmp_path / "scan.nii.gz", dtype, axis, phases)
     output = interpolate_stack(
-        tmp_path / "scan.nii.gz", tmp_path, LinearFrames(), GapInferer(factor=4, gap_batch_size=3), PROVENANCE
+        tmp_path / "scan.nii.gz", tmp_path, LinearFrames(), GapInferer(factor=4, batch_size=3), PROVENANCE
     )
     assert output == tmp_path / "scan_interp.nii.gz"
     image = nib.load(output)
@@ -104,7 +104,7 @@ def test_the_sidecar_names_synthetic_slices_axis_and_options_but_no_folder(tmp_p
 def test_a_method_of_single_slices_gets_the_phases_side_by_side_with_the_same_noise(tmp_path):
     write(tmp_path / "scan.nii", phases=PHASES)
     network = JitteredSlices()
-    inferer = GapInferer(factor=2, gap_batch_size=2 * PHASES)
+    inferer = GapInferer(factor=2, batch_size=2 * PHASES)
     interpolate_stack(tmp_path / "scan.nii", tmp_path, network, inferer, PROVENANCE)
     assert network.shapes == [(2 * PHASES, 2, 1, 6, 7)]
     first, second = network.seeds[0][:PHASES], network.seeds[0][PHASES:]
@@ -132,7 +132,7 @@ def test_several_samples_write_a_deviation_in_the_units_of_the_image(tmp_path, t
     values, _ = write(tmp_path / "scan.nii", phases=PHASES, slope=2)
     low, high = np.percentile(values, (0.5, 99.5))
     network, run = JitteredSlices(takes_phases), (tmp_path / "scan.nii", tmp_path)
-    interpolate_stack(*run, network, GapInferer(factor=2, num_samples=4, gap_batch_size=50), PROVENANCE)
+    interpolate_stack(*run, network, GapInferer(factor=2, num_samples=4, batch_size=50), PROVENANCE)
     image = nib.load(tmp_path / "scan_std.nii.gz")
     std = image.get_fdata()
     assert image.get_data_dtype() == np.float32 and std.shape == (6, 7, 5, PHASES)
@@ -185,7 +185,7 @@ def test_done_work_is_kept_and_other_options_redo_it(tmp_path, caplog):
 
     assert run(factor=2)
     assert not run(factor=2) and "already done" in caplog.text
-    assert not run(factor=2, axis=2, gap_batch_size=1), "the same axis by name, and the batch size changes nothing"
+    assert not run(factor=2, axis=2, batch_size=1), "the same axis by name, and the batch size changes nothing"
     assert run(factor=2, axis=1) and run(factor=3) and run(factor=3, seed=1)
     assert run(provenance=Provenance("linear", "0.1.0", "abc"), factor=3)
     write(tmp_path / "scan.nii", num_slices=4)

@@ -61,7 +61,7 @@ def evaluator(tmp_path, network=None, **options):
 def test_one_pullback(tmp_path, dtype, suffix):
     volume, affine = write(tmp_path / f"scan{suffix}", dtype=dtype)
     output = interpolate_pullback(
-        tmp_path / f"scan{suffix}", tmp_path, LinearFrames(), GapInferer(factor=3, gap_batch_size=2), PROVENANCE
+        tmp_path / f"scan{suffix}", tmp_path, LinearFrames(), GapInferer(factor=3, batch_size=2), PROVENANCE
     )
     assert output == tmp_path / "scan_interp.nii.gz"
     image = nib.load(output)
@@ -90,7 +90,7 @@ def test_several_samples_write_a_deviation_in_the_units_of_the_image(tmp_path):
         file.write(np.array([2, 5], "<f4").tobytes())
     network = JitteredFrames()
     run = (tmp_path, network)
-    interpolate_pullback(tmp_path / "scan.nii", *run, GapInferer(factor=2, num_samples=4, gap_batch_size=8), PROVENANCE)
+    interpolate_pullback(tmp_path / "scan.nii", *run, GapInferer(factor=2, num_samples=4, batch_size=8), PROVENANCE)
     std = nib.load(tmp_path / "scan_std.nii.gz")
     values = std.get_fdata()
     assert std.get_data_dtype() == np.float32 and values.shape == (6, 5, 7)
@@ -128,7 +128,7 @@ def test_done_work_is_kept_and_other_options_redo_it(tmp_path, caplog):
 
     assert run(factor=2)
     assert not run(factor=2) and "already done" in caplog.text
-    assert not run(factor=2, gap_batch_size=1), "the batch size changes nothing"
+    assert not run(factor=2, batch_size=1), "the batch size changes nothing"
     assert run(factor=3) and run(factor=3, seed=1)
     assert run(Provenance("linear", "0.1.0", "abc"), factor=3)
     write(tmp_path / "scan.nii", num_frames=5)
@@ -152,7 +152,7 @@ def test_a_failure_in_the_middle_leaves_the_folder_as_it_was(tmp_path):
             return super().interpolate(*args)
 
     with pytest.raises(RuntimeError, match="broken"):
-        interpolate_pullback(*run, Breaking(), GapInferer(factor=3, gap_batch_size=1, num_samples=2), PROVENANCE)
+        interpolate_pullback(*run, Breaking(), GapInferer(factor=3, batch_size=1, num_samples=2), PROVENANCE)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 

@@ -99,6 +99,6 @@ def test_bad_options_are_named():
 def test_a_gap_inferer_leaves_the_recursion_to_it():
     network = Average()
     slices = torch.arange(4, dtype=torch.float64).expand(1, 1, 2, 2, 4).contiguous()
-    dense = GapInferer(factor=4, gap_batch_size=64, max_factor=64)(slices, network)
+    dense = GapInferer(factor=4, batch_size=64, max_factor=64)(slices, network)
     torch.testing.assert_close(dense[0, 0, 0, 0], torch.arange(13, dtype=torch.float64) / 4)
     assert network.asked == [3, 6]

@@ -29,14 +29,14 @@ def calid(cine=False, trained=True, **options):
     torch.manual_seed(0)
     attention = (False, not cine)
     denoiser = NeighbourDenoiser(
-        ALPHAS, 3 if cine else 2, attention=attention, condition_attention=attention,
+        3 if cine else 2, attention=attention, condition_attention=attention,
         latent_factors=(4, 4, 4) if cine else (4, 4), **SMALL,
     )  # fmt: skip
     for parameter in denoiser.parameters():
         if trained and parameter.ndim > 1 and not parameter.abs().sum():
             torch.nn.init.normal_(parameter, std=0.02)
     autoencoder = SliceAutoencoder(3 if cine else 2, (4, 8, 8), norm_num_groups=2)
-    network = CaLID(autoencoder, denoiser, **{"num_inference_steps": 2, **options}).eval()
+    network = CaLID(autoencoder, denoiser, **{"num_inference_steps": 2, "noise_scale": 1.0, **options}).eval()
     network.set_latent_statistics(0.1, 0.5)
     return network
 

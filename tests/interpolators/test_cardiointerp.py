@@ -8,7 +8,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from custom.diffusion.schedules import alphas_cumprod, betas
 from custom.interpolators.cardiointerp import CardioInterp
 from custom.networks.fusion_autoencoder import FusionAutoencoder
 from custom.networks.video_denoiser import MaskedVideoDenoiser
@@ -17,7 +16,7 @@ from custom.networks.video_denoiser import MaskedVideoDenoiser
 def small(**options) -> CardioInterp:
     torch.manual_seed(0)
     denoiser = MaskedVideoDenoiser(
-        alphas_cumprod(betas()), channels=(16, 16), num_res_blocks=1, spatial_attention=(False, True),
+        channels=(16, 16), num_res_blocks=1, spatial_attention=(False, True),
         temporal_attention=(True, True), num_head_channels=8, norm_num_groups=8,
     )  # fmt: skip
     autoencoder = FusionAutoencoder(channels=8, num_res_blocks=1)
@@ -53,7 +52,7 @@ def test_any_frame_size_comes_back(size):
 
 def test_no_seam_where_tiles_meet():
     """Neighbouring pixels differ no more across tile borders than elsewhere, in a smooth pair of frames."""
-    model = small(tile_size=(64, 64), tile_batch_size=4)
+    model = small(tile_size=(64, 64), batch_size=4)
     ramp = torch.linspace(0.3, 0.7, 160).expand(1, 1, 1, 160, 160)
     frame = model.interpolate(torch.cat([ramp, ramp.flip(-1)], dim=1), POSITIONS, [0])[0, 1, 0]
     jumps = frame.diff(dim=-1).abs().mean(0)[16:-16]  # one value per column border, away from the image's own edge

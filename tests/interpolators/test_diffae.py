@@ -40,7 +40,7 @@ class GaussianDenoiser(nn.Module):
 
 
 def gaussian(**options):
-    return DiffAE(GaussianDenoiser(), ALPHAS, **{"num_inference_steps": 400, "clip_clean": False, **options}).double()
+    return DiffAE(GaussianDenoiser(), **{"num_inference_steps": 400, "clip_clean": False, **options}).double()
 
 
 def slices(*means, edge=32, seed=0):
@@ -55,7 +55,7 @@ def tiny(**options):
     sizes = {"attention": (False, True), "code_channels": 8, "norm_num_groups": 4, "patch_size": 1}
     encoder = SemanticEncoder(channels=(8, 8), **sizes)
     unet = SemanticUNet(channels=(16, 16), embed_channels=16, **sizes)
-    return DiffAE(SemanticDenoiser(encoder, unet), ALPHAS, **options).eval()
+    return DiffAE(SemanticDenoiser(encoder, unet), **options).eval()
 
 
 def rms(difference):

@@ -30,7 +30,7 @@ def dmcvr(channels=12, patch_size=8, **options):
     for parameter in unet.parameters():
         if parameter.ndim > 1 and not parameter.abs().sum():
             torch.nn.init.normal_(parameter, std=0.1)
-    return DMCVR(SemanticDenoiser(encoder, unet), segmenter, ALPHAS, **{"num_inference_steps": 2, **options}).eval()
+    return DMCVR(SemanticDenoiser(encoder, unet), segmenter, **{"num_inference_steps": 2, **options}).eval()
 
 
 def pair(*space, seed=0):

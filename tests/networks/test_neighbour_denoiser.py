@@ -26,7 +26,7 @@ def denoiser(**options):
         "norm_num_groups": 4,
         "pair_channels": (8, 8, 8),
     }
-    return NeighbourDenoiser(ALPHAS, **{**small, **options})
+    return NeighbourDenoiser(**{**small, **options})
 
 
 def batch(space=(32, 32), latent=(8, 8), channels=3, size=2):

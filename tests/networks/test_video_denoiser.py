@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from custom.diffusion.gaussian_prior import gaussian_noise_estimate, interpolation_weights
-from custom.diffusion.schedules import alphas_cumprod, betas
 from custom.networks.video_denoiser import MaskedVideoDenoiser
 
 
@@ -17,7 +16,7 @@ def small(**options) -> MaskedVideoDenoiser:
     torch.manual_seed(0)
     settings = {"channels": (16, 32), "num_res_blocks": 1, "spatial_attention": (False, True)}
     settings |= {"temporal_attention": (True, True), "num_head_channels": 8, "norm_num_groups": 8} | options
-    return MaskedVideoDenoiser(alphas_cumprod(betas()), **settings).eval()
+    return MaskedVideoDenoiser(**settings).eval()
 
 
 def open_zero_layers(model: torch.nn.Module) -> None:

@@ -19,7 +19,7 @@ ALPHAS = alphas_cumprod(betas("scaled_linear", 1000, 0.0015, 0.0195))
 
 def calid(cine, attention=(False, False), channels=(8, 8)):
     denoiser = NeighbourDenoiser(
-        ALPHAS, 3 if cine else 2, channels=channels, num_res_blocks=1, attention=attention,
+        3 if cine else 2, channels=channels, num_res_blocks=1, attention=attention,
         condition_attention=attention, num_head_channels=8, norm_num_groups=4, pair_channels=(8, 8, 8),
         latent_factors=(1, 4, 4) if cine else (4, 4),
     )  # fmt: skip

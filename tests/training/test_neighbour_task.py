@@ -35,7 +35,7 @@ class Quarter:
 def denoiser():
     torch.manual_seed(0)
     return NeighbourDenoiser(
-        ALPHAS, latent_channels=2, channels=(8, 16), num_res_blocks=1, attention=(False, True),
+        latent_channels=2, channels=(8, 16), num_res_blocks=1, attention=(False, True),
         condition_attention=(True, True), num_head_channels=8, norm_num_groups=4, pair_channels=(8, 8, 8),
     )  # fmt: skip
 
