@@ -50,9 +50,24 @@ class MotionInterpolator(Interpolator):
         self.batch_size = batch_size
         self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=self.network.divisor)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """The slice halfway, `(B, 2, H, W)` in [0, 1] to `(B, 1, H, W)`, not clamped; for training and the Zoo."""
-        return self.network.both_ways(image, image.new_full((len(image),), 0.5)).image
+    def forward(
+        self, image: torch.Tensor, positions: torch.Tensor | None = None, parts: bool = False
+    ) -> torch.Tensor:
+        """One crop; for training, validation and the Zoo.
+
+        Args:
+            image: the slices before and after, `(B, 2, H, W)` in [0, 1], sizes multiples of the network's `divisor`.
+            positions: where between them, `(B,)` in (0, 1); halfway by default.
+            parts: what `custom.training.motion_task.MotionLoss` looks at, seen from one side only.
+
+        Returns:
+            The slice, `(B, 1, H, W)`, not clamped; or slice, blend and log of the expected error, `(B, 3, H, W)`.
+        """
+        positions = image.new_full((len(image),), 0.5) if positions is None else positions
+        if not parts:
+            return self.network.both_ways(image, positions).image
+        found = self.network(image, positions)
+        return torch.cat([found.image, found.blend, found.log_scale], dim=1)
 
     @torch.no_grad()
     def interpolate(

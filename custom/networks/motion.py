@@ -80,7 +80,8 @@ class MotionNetwork(nn.Module):
         """
         unshuffled = F.pixel_unshuffle(neighbours, 2)
         plane = positions.to(neighbours).view(-1, 1, 1, 1).expand(-1, 1, *unshuffled.shape[-2:])
-        found = self.motion(torch.cat([unshuffled, plane], dim=1))
+        # Places of pixels need single precision, also where the convolutions run in less (mixed precision).
+        found = self.motion(torch.cat([unshuffled, plane], dim=1)).float()
         found = F.interpolate(found, scale_factor=2, mode="bilinear", align_corners=False)
         flows = FLOW_SCALE * found[:, :4].unflatten(1, (2, 2))
         share = positions.to(neighbours).view(-1, 1, 1, 1)
@@ -89,7 +90,7 @@ class MotionNetwork(nn.Module):
         blend = weight * warped[:, :1] + (1 - weight) * warped[:, 1:]
 
         known = torch.cat([neighbours, warped, flows.flatten(1, 2) / FLOW_SCALE, weight], dim=1)
-        rest = self.residual(torch.cat([F.pixel_unshuffle(known, 2), plane], dim=1))
+        rest = self.residual(torch.cat([F.pixel_unshuffle(known, 2), plane], dim=1)).float()
         correction, log_scale = F.pixel_shuffle(rest, 2).split(1, dim=1)
         return Motion(blend + correction, blend, flows, weight, log_scale.clamp(min=LEAST_LOG_SCALE))
 
