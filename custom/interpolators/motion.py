@@ -54,9 +54,7 @@ class MotionInterpolator(Interpolator):
         self.batch_size = batch_size
         self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=self.network.divisor)
 
-    def forward(
-        self, image: torch.Tensor, positions: torch.Tensor | None = None, parts: bool = False
-    ) -> torch.Tensor:
+    def forward(self, image: torch.Tensor, positions: torch.Tensor | None = None, parts: bool = False) -> torch.Tensor:
         """One crop; for training, validation and the Zoo.
 
         Args:

@@ -22,35 +22,39 @@ class MotionTask(Task):
     """Splits windows into two known slices, one between them, and the position of that one.
 
     Args:
-        gaps: steps between the known slices to choose from, for each item of a batch; a window then holds at least the
-            largest. None: the window is one gap, its ends known.
-        seed: of the choices, also of that which slice of the gap is asked for.
+        gaps: steps between the known slices to choose from, for each item of a batch; the window holds at least the
+            largest. Which of the slices between is asked for is drawn too. None: windows are triplets.
+        parts: what the network gives is for `MotionLoss`; otherwise it is the slice alone, as validation takes it.
+        seed: of the draws.
     """
 
-    reads = ("image", "position")
+    reads = ("image", "positions")
 
-    def __init__(self, gaps: Sequence[int] | None = None, seed: int = 0) -> None:
+    def __init__(self, gaps: Sequence[int] | None = None, parts: bool = True, seed: int = 0) -> None:
         super().__init__(seed)
-        self.gaps = gaps
+        self.gaps, self.parts = gaps, parts
 
     def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
         """See `Task.make`: `(B, 2, H, W)` to `(B, 1, H, W)`, "positions" `(B,)` in (0, 1), and "parts".
 
         Args:
-            batch: has "image" `(B, L, 1, H, W)`, evenly spaced; or triplets with "position" `(B,)`, where between its
-                neighbours the slice in the middle lies.
+            batch: has "image" `(B, L, 1, H, W)`. Triplets may have "positions" `(B, 3)` of their slices, from 0 to 1;
+                without, and in longer windows, slices are evenly spaced.
         """
         frames = batch["image"].squeeze(2)
-        if "position" in batch:
-            return frames[:, [0, 2]], frames[:, [1]], {"positions": batch["position"].to(frames), "parts": True}
-        generator, items = self.generator(), torch.arange(len(frames), device=frames.device)
-        gaps = torch.tensor(self.gaps or [frames.shape[1] - 1])
-        gap = gaps[torch.randint(len(gaps), (len(frames),), generator=generator)]
-        inner = 1 + (torch.rand(len(frames), generator=generator) * (gap - 1)).long()
-        first = (torch.rand(len(frames), generator=generator) * (frames.shape[1] - gap)).long()
-        known = torch.stack([frames[items, first.to(items)], frames[items, (first + gap).to(items)]], dim=1)
-        asked = frames[items, (first + inner).to(items)]
-        return known, asked[:, None], {"positions": (inner / gap).to(frames), "parts": True}
+        count, last = len(frames), frames.shape[1] - 1
+        if self.gaps is None:
+            first, inner, gap = torch.zeros(count).long(), torch.full((count,), last // 2), torch.full((count,), last)
+        else:
+            draws = torch.rand(3, count, generator=self.generator())
+            gap = torch.tensor(self.gaps)[(draws[0] * len(self.gaps)).long()]
+            inner = 1 + (draws[1] * (gap - 1)).long()
+            first = (draws[2] * (last - gap + 1)).long()
+        items = torch.arange(count)
+        before, asked, after = (frames[items, place] for place in (first, first + inner, first + gap))
+        places = batch["positions"][:, 1] if "positions" in batch else inner / gap
+        known = torch.stack([before, after], dim=1)
+        return known, asked[:, None], {"positions": places.to(frames), "parts": self.parts}
 
 
 class MotionLoss(nn.Module):
@@ -68,9 +72,7 @@ class MotionLoss(nn.Module):
         forecast: weight of the expected error's loss.
     """
 
-    def __init__(
-        self, log_rmse: float = 0.05, ssim: float = 0.1, blend: float = 0.3, forecast: float = 0.01
-    ) -> None:
+    def __init__(self, log_rmse: float = 0.05, ssim: float = 0.1, blend: float = 0.3, forecast: float = 0.01) -> None:
         super().__init__()
         self.log_rmse, self.ssim, self.blend, self.forecast = log_rmse, ssim, blend, forecast
         self.dissimilarity = SSIMLoss(spatial_dims=2, data_range=1.0)
