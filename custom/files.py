@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from custom.errors import InputError
@@ -39,4 +39,5 @@ def atomic(path: str | Path) -> Iterator[Path]:
         fault = f"cannot be written ({error.strerror or error})"
         raise InputError(path, fault, "free some space or choose another output folder") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # such as a folder that is a file: told above
+            temporary.unlink(missing_ok=True)

@@ -100,6 +100,23 @@ def save_model(module: nn.Module, path: str | Path, half: bool = False) -> None:
     os.replace(fresh, path)
 
 
+def require_model(path: str | Path) -> Path:
+    """The file of a bundle's weights.
+
+    Args:
+        path: `models/model.pt` of a bundle.
+
+    Raises:
+        InputError: it is not there; says how to train it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        config = path.parent.parent / "configs" / "train.json"
+        command = f"python -m monai.bundle run --config_file {config} --ckpt_dir {path.parent}"
+        raise InputError(path, "no trained weights", f"train first: {command}, or restore the shipped weights")
+    return path
+
+
 def load_model(module: nn.Module, path: str | Path) -> nn.Module:
     """Fill a network with what :func:`save_model` wrote, strictly; float16 files fill float32 networks.
 
@@ -113,11 +130,7 @@ def load_model(module: nn.Module, path: str | Path) -> nn.Module:
     Raises:
         InputError: the file is missing, damaged, or of another network.
     """
-    path = Path(path)
-    if not path.is_file():
-        config = path.parent.parent / "configs" / "train.json"
-        train = f"train first: python -m monai.bundle run --config_file {config}, or restore the shipped weights"
-        raise InputError(path, "no trained weights", train)
+    path = require_model(path)
     state = load_tensors(path)
     try:
         unwrapped(module).load_state_dict(state)

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import Dataset
 
+from custom.data.augmented import Transform, augmented, cropped
 from custom.data.stack_set import StackSet
 from custom.data.windows import PullbackSet
 from custom.geometry import SPACING_TOLERANCE
@@ -24,8 +25,6 @@ from custom.scans.nifti import stem
 
 class _AcquiredStacks:
     """Short-axis stacks at the slice distances of acquired ones: every k-th slice of a dense stack."""
-
-    can_mirror_columns = True
 
     def __init__(self, data: Sequence[dict], half_gaps_mm: Sequence[float], width: int, cache_gib: float) -> None:
         self.stacks = StackSet(data, 0, cache_gib)
@@ -49,14 +48,12 @@ class _AcquiredStacks:
 
     def cut(self, scan: int, slices: range, rows: np.ndarray, columns: np.ndarray, rng: np.random.Generator) -> tuple:
         phase = int(rng.integers(self.stacks.infos[scan].num_phases))
-        values = self.stacks.cut(scan, slices, [phase], rows.astype(float), columns.astype(float))[:, 0]
+        values = self.stacks.cut(scan, slices, [phase], rows, columns)[:, 0]
         return values, self.stacks.name(scan, phase)
 
 
 class _AcquiredPullbacks:
-    """OCT pullbacks, all of whose usable frames are acquired ones. Depth is never mirrored."""
-
-    can_mirror_columns = False
+    """OCT pullbacks, all of whose usable frames are acquired ones."""
 
     def __init__(self, data: Sequence[dict], half_gaps_mm: object, width: int, cache_gib: float) -> None:
         self.pullbacks = PullbackSet(data, (width, width), cache_gib)
@@ -100,10 +97,12 @@ class InPlaneTripletDataset(Dataset):
         half_gaps_mm: least and most distance of acquired slices. Of a denser stack (the phantom's) every k-th slice
             counts as acquired, and the others are not looked at; one where none fits is read slice by slice. Pullbacks
             have one distance.
-        crop_size: (height, width) of a patch; the height lies along the slice axis before a transposition.
+        crop_size: (height, width) of a patch; the height lies along the slice axis before the transform. What the
+            transform changed in size is cropped to it at random, or its edges replicated.
+        transform: MONAI dictionary transforms of "image" `(3, H, W)`, the patches in [0, 1]. What MONAI draws once for
+            all channels treats the three alike. The rows of a patch lie along the slices or frames; depth lies along
+            its columns where "axis" is 0, and nowhere where it is 1.
         seed: of all draws.
-        flips: mirror and transpose patches and reverse triplets, each with probability 1/2. Patches of pullbacks are
-            mirrored along the frames only and never transposed.
         cache_gib: see `custom.data.frame_cache.ScanCache`.
 
     Raises:
@@ -120,16 +119,22 @@ class InPlaneTripletDataset(Dataset):
         steps: Sequence[int] = (1, 2, 3, 4),
         half_gaps_mm: Sequence[float] = (6.0, 10.5),
         crop_size: Sequence[int] = (128, 128),
+        transform: Transform | None = None,
         seed: int = 0,
-        flips: bool = True,
         cache_gib: float = 4.0,
     ) -> None:
         if modality not in _KINDS:
             raise ValueError(f"modality is 'cmr' or 'oct', got {modality!r}.")
         if not steps or min(steps) < 1:
             raise ValueError(f"steps are 1 pixel or more, got {list(steps)}.")
-        self.num_draws, self.steps, self.crop_size = num_draws, tuple(steps), tuple(crop_size)
-        self.seed, self.flips = seed, flips
+        self.data, self.num_draws, self.seed, self.transform, self.cache_gib = (
+            data,
+            num_draws,
+            seed,
+            transform,
+            cache_gib,
+        )
+        self.modality, self.steps, self.half_gaps_mm, self.crop_size = modality, steps, half_gaps_mm, crop_size
         self.scans = _KINDS[modality](data, half_gaps_mm, max(crop_size), cache_gib)
         patients = dict.fromkeys(self.scans.patients)
         self._scans_of = [[k for k, p in enumerate(self.scans.patients) if p == patient] for patient in patients]
@@ -149,9 +154,7 @@ class InPlaneTripletDataset(Dataset):
         of_patient = self._scans_of[rng.integers(len(self._scans_of))]
         scan = of_patient[rng.integers(len(of_patient))]
         axis = int(rng.integers(2))
-        mirror_slices, mirror_columns, transpose, reverse = self.flips & (rng.random(4) < 0.5)
-        transpose &= self.scans.can_mirror_columns
-        height, width = self.crop_size[::-1] if transpose else self.crop_size
+        height, width = self.crop_size
 
         slices = self.scans.slices(scan, rng)
         start = int(rng.integers(max(0, len(slices) - height) + 1))
@@ -165,14 +168,14 @@ class InPlaneTripletDataset(Dataset):
         span = np.arange(corner, corner + width).clip(0, across - 1)  # narrower planes: their edges replicated
         rows, columns = (along, span) if axis == 0 else (span, along)
         values, name = self.scans.cut(scan, slices, rows, columns, rng)
+        places = rng.random(2)
 
         planes = torch.from_numpy(np.moveaxis(values, 1 + axis, 0).copy())[:, None]
         if len(slices) != height:
             planes = F.interpolate(planes, size=(height, width), mode="bilinear", align_corners=True)
-        axes = [2] * bool(mirror_slices) + [3] * bool(mirror_columns and self.scans.can_mirror_columns)
-        planes = planes.flip([0] * bool(reverse) + axes)
+        item = augmented(self.transform, {"image": planes[:, 0], "axis": axis}, self.seed, index)
         return {
-            "image": planes.transpose(2, 3).contiguous() if transpose else planes,
+            "image": cropped(item["image"], self.crop_size, places)[:, None],
             "axis": axis,
             "first": first,
             "step": step,

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from monai.transforms import Compose, EnsureTyped
 from torch.utils.data import Dataset
 
+from custom.data.augmented import Transform, augmented
 from custom.data.stack_set import StackSet
 from custom.errors import InputError
 from custom.geometry import spacing_from_affine
@@ -30,8 +30,8 @@ class LabelledSliceDataset(Dataset):
         data: dictionaries with "image" and "label" (paths), "patient" and optionally "label_classes" (see
             `custom.scans.labels`), "slices" [start, stop) and "axis". Entries without "label" are left out.
         num_draws: slices in an epoch.
-        transforms: MONAI dictionary transforms of "image" `(1, H, W)` float32 in [0, 1] and "label" `(1, H, W)` uint8;
-            they must bring all slices to one size.
+        transform: MONAI dictionary transforms of "image" `(1, H, W)` float32 in [0, 1] and "label" `(1, H, W)` uint8;
+            they must bring all slices to one size, and give labels the nearest value.
         seed: of all draws.
         num_classes: background included.
         cache_gib: see `custom.data.frame_cache.ScanCache`.
@@ -44,7 +44,7 @@ class LabelledSliceDataset(Dataset):
         self,
         data: Sequence[dict],
         num_draws: int,
-        transforms: Sequence[Callable] = (),
+        transform: Transform | None = None,
         seed: int = 0,
         num_classes: int = NUM_CLASSES,
         cache_gib: float = 4.0,
@@ -52,8 +52,14 @@ class LabelledSliceDataset(Dataset):
         labelled = _with_mask(data)
         self.stacks = StackSet(labelled, 0, cache_gib)
         self.labels = LabelSet(labelled, self.stacks.infos, num_classes)
-        self.num_draws, self.seed, self.num_classes = num_draws, seed, num_classes
-        self.transform = Compose([*transforms, EnsureTyped(("image", "label"), track_meta=False)])
+        self.data, self.num_draws, self.seed, self.transform, self.cache_gib = (
+            data,
+            num_draws,
+            seed,
+            transform,
+            cache_gib,
+        )
+        self.num_classes = num_classes
         patients = list(dict.fromkeys(self.stacks.patients))
         self._stacks_of = [[k for k, p in enumerate(self.stacks.patients) if p == patient] for patient in patients]
 
@@ -74,12 +80,12 @@ class LabelledSliceDataset(Dataset):
         place = usable[rng.integers(len(usable))], int(rng.integers(info.num_phases))
         image = to_unit(info, self.stacks.cache.whole(self.stacks.keys[stack])[place])
         label = self.labels.whole(stack)[place]
-        self.transform.set_random_state(seed=int(rng.integers(2**32)))
-        item = self.transform({"image": torch.from_numpy(image)[None], "label": torch.from_numpy(label)[None]})
+        item = {"image": torch.from_numpy(image)[None], "label": torch.from_numpy(label)[None]}
+        item = augmented(self.transform, item, self.seed, index)
         labels = item["label"][0].round().numpy().astype(np.uint8)
         candidates = candidate_classes(labels, self.labels.known[stack], self.num_classes)
         return {
-            "image": item["image"].float().clamp(0, 1),
+            "image": item["image"],
             "label": torch.from_numpy(candidates),
             "patient": self.stacks.patients[stack],
             "scan": self.stacks.name(stack, place[1]),

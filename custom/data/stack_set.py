@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from custom.data.frame_cache import shared_stack_cache
-from custom.errors import InputError
+from custom.errors import InputError, TooShort
 from custom.scans.nifti import stem
-from custom.scans.stacks import StackInfo, to_unit
+from custom.scans.scan import Scan
+from custom.scans.stacks import to_unit
 
 
 class StackSet:
@@ -35,7 +36,7 @@ class StackSet:
             raise ValueError("The datalist has no stacks.")
         self.keys = [(Path(item["image"]), item.get("axis")) for item in datalist]
         self.cache = shared_stack_cache(self.keys, cache_gib)
-        self.infos: list[StackInfo] = [self.cache.info(key) for key in self.keys]
+        self.infos: list[Scan] = [self.cache.info(key) for key in self.keys]
         self.patients = [str(item["patient"]) for item in datalist]
         self.ranges = [
             range(info.num_slices)[slice(*item.get("slices", (None,)))]
@@ -46,44 +47,31 @@ class StackSet:
                 raise InputError(info.path, "has one phase only", "give a 4D cine, or use the 2D bundle")
 
     def require_slices(self, stack: int, count: int, why: str) -> None:
-        """Raises InputError if a stack has fewer than `count` usable slices."""
+        """Raises TooShort if a stack has fewer than `count` usable slices."""
         if len(self.ranges[stack]) < count:
             fault = f"{len(self.ranges[stack])} usable slices, {why} needs {count}"
-            raise InputError(self.infos[stack].path, fault, "remove it from the datalist or widen its slice range")
+            raise TooShort(self.infos[stack].path, fault, "remove it from the datalist or widen its slice range")
 
     def cut(
         self, stack: int, slices: Sequence[int], phases: Sequence[int], rows: np.ndarray, columns: np.ndarray
     ) -> np.ndarray:
-        """Slices and phases `(L, n, len(rows), len(columns))` in [0, 1] at the given coordinates in pixels.
+        """Slices and phases `(L, n, len(rows), len(columns))` in [0, 1] at the given pixels.
 
-        Values between pixels are bilinear, those outside the plane replicate its edge. The same coordinates serve all
-        slices and phases, so they stay aligned.
+        Pixels outside the plane replicate its edge. The same ones serve all slices and phases, so they stay aligned.
         """
         volume = self.cache.whole(self.keys[stack])
-        box = [_inside(coordinates, n) for coordinates, n in zip((rows, columns), volume.shape[2:], strict=True)]
+        places = (at.clip(0, length - 1) for at, length in zip((rows, columns), volume.shape[2:], strict=True))
         # Only what is looked at becomes float.
-        values = to_unit(self.infos[stack], volume[(slice(None), slice(None), *box)][np.ix_(slices, phases)])
-        for axis, coordinates, part in ((2, rows, box[0]), (3, columns, box[1])):
-            values = _interpolated(values, coordinates - part.start, axis)
-        return values
+        return to_unit(self.infos[stack], volume[np.ix_(slices, phases, *places)])
+
+    def planes(self, stack: int, slices: Sequence[int], phases: Sequence[int]) -> np.ndarray:
+        """Whole planes `(L, n, H, W)` in [0, 1]."""
+        return to_unit(self.infos[stack], self.cache.whole(self.keys[stack])[np.ix_(slices, phases)])
 
     def name(self, stack: int, phase: int | None) -> str:
         """File stem of a stack, with the phase if the item is one phase of a cine."""
         name = stem(self.infos[stack].path)
         return name if phase is None or self.infos[stack].num_phases == 1 else f"{name}_t{phase:02d}"
-
-
-def _inside(coordinates: np.ndarray, length: int) -> slice:
-    """The pixels of an axis that its coordinates look at."""
-    ends = np.clip(np.floor([coordinates.min(), coordinates.max() + 1]), 0, length - 1).astype(int)
-    return slice(int(ends[0]), int(ends[1]) + 1)
-
-
-def _interpolated(values: np.ndarray, coordinates: np.ndarray, axis: int) -> np.ndarray:
-    lower = np.floor(coordinates).astype(int)
-    below, above = (values.take(at.clip(0, values.shape[axis] - 1), axis) for at in (lower, lower + 1))
-    weights = np.float32(coordinates - lower).reshape([-1 if k == axis else 1 for k in range(values.ndim)])
-    return below + (above - below) * weights
 
 
 def cyclic_phases(num_phases: int, count: int, start: int) -> np.ndarray:

@@ -13,8 +13,10 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset
 
+from custom.data.augmented import Transform, augmented, cropped
 from custom.data.outer import with_outer
 from custom.data.stack_set import StackSet, as_item, cyclic_phases
 from custom.geometry import SPACING_TOLERANCE
@@ -23,26 +25,28 @@ from custom.scans.nifti import stem
 
 
 class RandomTripletDataset(Dataset):
-    """Random training triplets: patient, stack, distance, place, phase, zoom, crop and flips are drawn for every index.
+    """Random training triplets: patient, stack, distance, place, phase, changes and crop are drawn for every index.
 
     What index `i` gives depends on `(seed, i)` alone, so a training that goes on after a kill sees the triplets it
-    would have seen. Any index from 0 up is valid; `len` only says how many make an epoch
+    would have seen (`custom.data.augmented`). Any index from 0 up is valid; `len` only says how many make an epoch
     (`custom.data.windows.EpochWindowSampler`). Each patient is drawn equally often, however many stacks, slices and
     phases there are of it, and each stack of a patient as often as the others.
 
     Args:
         data: dictionaries with "image" (path), "patient" and optionally "slices" [start, stop) and "axis", the
-            through-plane array axis where it is not the one of largest spacing.
+            through-plane array axis where it is not the one of largest spacing. All arguments are kept under their
+            names, as in the other data sets of random draws: `custom.training.stage_record` tells by them.
         num_draws: triplets in an epoch.
         phases: of the heart cycle in an item. 0: one, drawn at random, without a phase axis. n: consecutive ones around
             the cycle from a random start; n spread evenly over the cycle where it has more.
         half_gaps_mm: least and most distance between neighbouring slices of a triplet. A stack in which no multiple of
             its spacing fits is read slice by slice.
-        crop_size: (height, width) in pixels. Smaller planes are centred in it, their edges replicated.
-        zoom: least and most magnification, bilinear, the same for all slices; (1, 1) leaves the pixels as they are.
+        crop_size: (height, width) in pixels, cut at random after the transform. Smaller planes are centred in it, their
+            edges replicated. None for whole planes.
+        transform: MONAI dictionary transforms of "image" `(C, H, W)`: whole planes in [0, 1], the slices in order, each
+            with its phases ("phases" of them), those of "outer" at either end. What MONAI draws once for all channels,
+            as its spatial transforms do, treats them alike.
         seed: of all draws.
-        flips: mirror either in-plane axis and transpose them, each with probability 1/2, all slices alike (B19).
-        swap: exchange the two neighbours with probability 1/2 (B19).
         outer: also give the known slices beyond the two neighbours, for methods that read four.
         cache_gib: see `custom.data.frame_cache.ScanCache`.
 
@@ -56,18 +60,21 @@ class RandomTripletDataset(Dataset):
         num_draws: int,
         phases: int = 0,
         half_gaps_mm: Sequence[float] = (2.0, 10.5),
-        crop_size: Sequence[int] = (128, 128),
-        zoom: Sequence[float] = (0.85, 1.2),
+        crop_size: Sequence[int] | None = (128, 128),
+        transform: Transform | None = None,
         seed: int = 0,
-        flips: bool = True,
-        swap: bool = True,
         outer: bool = False,
         cache_gib: float = 4.0,
     ) -> None:
         self.stacks = StackSet(data, phases, cache_gib)
-        self.num_draws, self.phases, self.seed, self.flips, self.swap = num_draws, phases, seed, flips, swap
-        self.outer = outer
-        self.crop_size, self.zoom = tuple(crop_size), tuple(zoom)
+        self.data, self.num_draws, self.seed, self.transform, self.cache_gib = (
+            data,
+            num_draws,
+            seed,
+            transform,
+            cache_gib,
+        )
+        self.phases, self.half_gaps_mm, self.crop_size, self.outer = phases, half_gaps_mm, crop_size, outer
         self._strides = [self._fitting_strides(stack, half_gaps_mm) for stack in range(len(data))]
         patients = list(dict.fromkeys(self.stacks.patients))
         self._stacks_of = [[k for k, p in enumerate(self.stacks.patients) if p == patient] for patient in patients]
@@ -97,42 +104,24 @@ class RandomTripletDataset(Dataset):
         stride = int(rng.choice(self._strides[stack]))
         first = usable.start + int(rng.integers(len(usable) - 2 * stride))
         start = int(rng.integers(info.num_phases))
-        zoom = float(np.exp(rng.uniform(*np.log(self.zoom))))
         places = rng.random(2)
-        mirror_rows, mirror_columns, transpose, exchange = rng.random(4) < 0.5
-        transpose &= self.flips
 
-        crop = self.crop_size[::-1] if transpose else self.crop_size
-        rows, columns = (_zoomed(n, c, zoom, at) for n, c, at in zip(info.plane, crop, places, strict=True))
-        if self.flips and mirror_rows:
-            rows = rows[::-1]
-        if self.flips and mirror_columns:
-            columns = columns[::-1]
         slices = with_outer(first, 2, stride, usable)
         slices = slices if self.outer else slices[1:-1]
         picked = cyclic_phases(info.num_phases, self.phases, start) if self.phases else [start]
-        image = self.stacks.cut(stack, slices, picked, rows, columns)
-        if transpose:
-            image = image.swapaxes(2, 3)
-        if self.swap and exchange:
-            image = image[::-1]
-        outer = {"outer": as_item(image[[0, -1]], self.phases)} if self.outer else {}
+        planes = torch.from_numpy(self.stacks.planes(stack, slices, picked)).flatten(0, 1)
+        item = augmented(self.transform, {"image": planes, "phases": len(picked)}, self.seed, index)
+        image = cropped(item["image"], self.crop_size, places).unflatten(0, (len(slices), len(picked)))
+        image = image[:, None] if self.phases else image
         return {
-            "image": as_item(image[1:-1] if self.outer else image, self.phases),
-            **outer,
+            "image": image[1:-1] if self.outer else image,
+            **({"outer": image[[0, -1]]} if self.outer else {}),
             "stride": stride,
             "half_gap_mm": stride * info.spacing_mm,
             "first": first,
             "patient": self.stacks.patients[stack],
             "scan": self.stacks.name(stack, None if self.phases else start),
         }
-
-
-def _zoomed(length: int, crop: int, zoom: float, place: float) -> np.ndarray:
-    """Where a crop's pixels lie on an axis of the plane, in its pixels; `place` in [0, 1) of all possible."""
-    scaled = round(length * zoom)
-    corner = int(place * (scaled - crop + 1)) if scaled >= crop else -((crop - scaled) // 2)
-    return (np.arange(corner, corner + crop) + 0.5) / zoom - 0.5
 
 
 class GridTripletDataset(Dataset):
@@ -220,7 +209,7 @@ class GridTripletDataset(Dataset):
         info, usable, stride = self.stacks.infos[stack], self.stacks.ranges[stack], self.strides[stack]
         phases = cyclic_phases(info.num_phases, self.phases, phase) if self.phases else [phase]
         size = self.crop_size or info.plane
-        rows, columns = (np.arange(c, c + n, dtype=float) for c, n in zip(self.corners[stack], size, strict=True))
+        rows, columns = (np.arange(c, c + n) for c, n in zip(self.corners[stack], size, strict=True))
         slices = with_outer(first, self.gap, stride, usable)
         image = self.stacks.cut(stack, slices, phases, rows, columns)
         labels = {}
@@ -238,29 +227,6 @@ class GridTripletDataset(Dataset):
             "crop": self.corners[stack] if self.crop_size else None,
             **labels,
         }
-
-
-def dense_windows(
-    data: Sequence[dict], factors: Sequence[int] = (2, 4, 8), known_mm: float = 8.0, **options: object
-) -> dict[int, GridTripletDataset]:
-    """Factor -> windows whose known slices are `known_mm` apart and whose unknown ones are true slices of the stack.
-
-    Only dense stacks, such as the phantom's, have slices that close.
-
-    Args:
-        data: as :class:`RandomTripletDataset`.
-        factors: steps between known slices.
-        known_mm: distance of the known slices.
-        options: further arguments of :class:`GridTripletDataset`.
-
-    Returns:
-        The factors that every stack is dense enough for; none for stacks as scanners acquire them.
-    """
-    # Held until the data sets are built: they then share its check of the files.
-    stacks = StackSet(data, 0, float(options.get("cache_gib", 4.0)))
-    coarsest = max(info.spacing_mm for info in stacks.infos)
-    possible = [factor for factor in factors if coarsest <= known_mm / factor * (1 + SPACING_TOLERANCE)]
-    return {f: GridTripletDataset(data, gap=f, half_gap_mm=known_mm / 2, **options) for f in possible}
 
 
 def _centred_corner(

@@ -13,10 +13,14 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, DistributedSampler
 
+from custom.data.augmented import Transform, augmented, cropped
 from custom.data.frame_cache import shared_frame_cache
 from custom.data.outer import with_outer
-from custom.errors import InputError
+from custom.errors import InputError, TooShort
 from custom.scans.pullbacks import stem
+
+FIELD = 1.5
+"""Of a crop's edges: so much of large frames is changed at random before the crop is cut, to save time."""
 
 
 class PullbackSet:
@@ -38,39 +42,61 @@ class PullbackSet:
                 raise InputError(path, fault, "choose a smaller --crop_size")
 
     def require_frames(self, count: int, why: str) -> None:
-        """Raises InputError if a pullback has fewer than `count` usable frames."""
+        """Raises TooShort if a pullback has fewer than `count` usable frames."""
         for path, frames in zip(self.paths, self.ranges, strict=True):
             if len(frames) < count:
                 remedy = "remove it from the datalist or widen its frame range"
-                raise InputError(path, f"{len(frames)} usable frames, {why} needs {count}", remedy)
+                raise TooShort(path, f"{len(frames)} usable frames, {why} needs {count}", remedy)
 
     def cut(self, pullback: int, indices: Sequence[int], corner: tuple[int, int]) -> np.ndarray:
         """Crop of the given frames, `(L, 1, h, w)` float32 in [0, 1]."""
-        path = self.paths[pullback]
-        info = self.cache.info(path)
-        height, width = self.crop_size or info.shape[:2]
+        height, width = self.crop_size or self.cache.info(self.paths[pullback]).shape[:2]
         y, x = corner
-        crop = self.cache.frames(path, indices)[:, None, y : y + height, x : x + width].astype(np.float32)
-        low, high = info.intensity_range
-        return ((crop - low) / (high - low)).clip(0, 1)
+        return self._unit(pullback, indices, slice(y, y + height), slice(x, x + width))[:, None]
+
+    def field(self, pullback: int, indices: Sequence[int], places: Sequence[float]) -> np.ndarray:
+        """The given frames, `(L, H, W)` float32 in [0, 1], without what is far from a crop.
+
+        Args:
+            pullback: of the set.
+            indices: of its frames.
+            places: where along rows and columns, in [0, 1) of all possible. All rows of polar frames are given.
+        """
+        info = self.cache.info(self.paths[pullback])
+        spans = [slice(None), slice(None)]
+        for axis in range(2) if self.crop_size else ():
+            size = min(info.shape[axis], round(FIELD * self.crop_size[axis]))
+            start = int(places[axis] * (info.shape[axis] - size + 1))
+            if axis == 1 or info.coordinates != "polar":
+                spans[axis] = slice(start, start + size)
+        return self._unit(pullback, indices, *spans)
+
+    def _unit(self, pullback: int, indices: Sequence[int], rows: slice, columns: slice) -> np.ndarray:
+        path = self.paths[pullback]
+        low, high = self.cache.info(path).intensity_range
+        values = self.cache.frames(path, indices)[:, rows, columns].astype(np.float32)
+        return ((values - low) / (high - low)).clip(0, 1)
 
 
 class RandomWindowDataset(Dataset):
-    """Random training windows: pullback, stride, first frame, crop and flips are drawn anew for every index.
+    """Random training windows: pullback, stride, first frame, changes and crop are drawn anew for every index.
 
     What index `i` gives depends on `(seed, i)` alone, so a training that goes on after a kill sees the windows it would
-    have seen. Any index from 0 up is valid; `len` only says how many make an epoch (:class:`EpochWindowSampler`).
-    Pullbacks are drawn in proportion to their frames. One too short for a stride is read at the strides that fit.
+    have seen (`custom.data.augmented`). Any index from 0 up is valid; `len` only says how many make an epoch
+    (:class:`EpochWindowSampler`). Pullbacks are drawn in proportion to their frames. One too short for a stride is read
+    at the strides that fit.
 
     Args:
         data: dictionaries with "image" (path), "patient" and optionally "frames" [start, stop).
         num_draws: windows in an epoch.
         window: frames in a window.
         strides: frame steps to choose from (paper: 1 to 3).
-        crop_size: (height, width) of the crop in pixels.
+        crop_size: (height, width) of the crop in pixels, cut at random after the transform; None for whole frames.
+        transform: MONAI dictionary transforms of "image" `(window, H, W)` in [0, 1]: frames of `FIELD` times the crop,
+            or whole where they are smaller; polar ones with all their rows. "coordinates" beside it is "polar",
+            "cartesian" or "unknown". What MONAI draws once for all channels, as its spatial transforms do, treats all
+            frames alike.
         seed: of all draws.
-        flips: whether to mirror the first image axis (the angle of polar frames) and to reverse the frames, each with
-            probability 1/2. Depth is never mirrored.
         cache_gib: see `custom.data.frame_cache.FrameCache`.
 
     Raises:
@@ -83,13 +109,20 @@ class RandomWindowDataset(Dataset):
         num_draws: int,
         window: int = 7,
         strides: Sequence[int] = (1, 2, 3),
-        crop_size: Sequence[int] = (256, 256),
+        crop_size: Sequence[int] | None = (256, 256),
+        transform: Transform | None = None,
         seed: int = 0,
-        flips: bool = True,
         cache_gib: float = 4.0,
     ) -> None:
         self.pullbacks = PullbackSet(data, crop_size, cache_gib)
-        self.num_draws, self.window, self.strides, self.seed, self.flips = num_draws, window, strides, seed, flips
+        self.data, self.num_draws, self.seed, self.transform, self.cache_gib = (
+            data,
+            num_draws,
+            seed,
+            transform,
+            cache_gib,
+        )
+        self.window, self.strides, self.crop_size = window, strides, crop_size
         self.pullbacks.require_frames((window - 1) * min(strides) + 1, f"a window of {window} frames")
         counts = np.array([len(frames) for frames in self.pullbacks.ranges])
         self._shares = counts / counts.sum()
@@ -105,17 +138,13 @@ class RandomWindowDataset(Dataset):
         spans = {stride: (self.window - 1) * stride + 1 for stride in self.strides}
         stride = int(rng.choice([s for s, span in spans.items() if span <= len(usable)]))
         first = usable.start + int(rng.integers(len(usable) - spans[stride] + 1))
-        height, width, _ = self.pullbacks.cache.info(self.pullbacks.paths[pullback]).shape
-        y = int(rng.integers(height - self.pullbacks.crop_size[0] + 1))
-        x = int(rng.integers(width - self.pullbacks.crop_size[1] + 1))
-        mirror, reverse = rng.random(2) < 0.5
-        frames = self.pullbacks.cut(pullback, range(first, first + spans[stride], stride), (y, x))
-        if self.flips and mirror:
-            frames = frames[:, :, ::-1]
-        if self.flips and reverse:
-            frames = frames[::-1]
+        indices = range(first, first + spans[stride], stride)
+        frames = self.pullbacks.field(pullback, indices, rng.random(2))
+        coordinates = self.pullbacks.cache.info(self.pullbacks.paths[pullback]).coordinates
+        item = {"image": torch.from_numpy(frames), "coordinates": coordinates}
+        image = augmented(self.transform, item, self.seed, index)["image"]
         return {
-            "image": torch.from_numpy(np.ascontiguousarray(frames)),
+            "image": cropped(image, self.crop_size, rng.random(2))[:, None],
             "stride": stride,
             "first": first,
             "patient": self.pullbacks.patients[pullback],

@@ -48,6 +48,7 @@ def bridge_sample(
     num_steps: int,
     sigma: float | torch.Tensor,
     noise_fn: Callable[[torch.Tensor], torch.Tensor],
+    callback: Callable[[int, torch.Tensor], bool | None] | None = None,
 ) -> torch.Tensor:
     """Walk from the start to the end of a bridge.
 
@@ -60,13 +61,17 @@ def bridge_sample(
         num_steps: network calls; with 1 the result is the first estimate.
         sigma: of the bridge, broadcastable to `start`; 0 walks without noise, which is Euler's method for the flow.
         noise_fn: standard normal noise like its argument.
+        callback: `(number of the step, expected end)` at each step, from 1. If it returns True the walk ends there.
 
     Returns:
         The end, shape of `start`.
     """
     x = start
-    for s, r in bridge_times(num_steps):
-        x = torch.lerp(x, estimate_end(x, s), (r - s) / (1 - s))
+    for done, (s, r) in enumerate(bridge_times(num_steps), start=1):
+        end = estimate_end(x, s)
+        if callback is not None and callback(done, end):
+            return end
+        x = torch.lerp(x, end, (r - s) / (1 - s))
         spread = math.sqrt((r - s) * (1 - r) / (1 - s))
         if spread > 0:
             x = x + spread * sigma * noise_fn(x)

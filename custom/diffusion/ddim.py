@@ -5,21 +5,20 @@
 
 `alpha_bar` is the cumulative product (the DDIM paper's alpha_t). It may be a float or a tensor whose shape is that of
 the leading dimensions of the latents: `()`, `(B,)`, or `(B, L)` for one level per frame. Coefficients are worked
-out in float64 and then take the dtype and device of the latents, so results keep the dtype of their inputs.
+out in float64 and then take the dtype and device of the latents, so results keep the dtype of their inputs. Those of a
+float are floats: a sampler on a GPU then never waits for a number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
 from custom.diffusion.schedules import alpha_bar_at
 
 PREDICTION_KINDS = ("epsilon", "v_prediction", "sample")
-_STOP_AFTER: ContextVar[int | None] = ContextVar("stop_after", default=None)
 
 
 def add_noise(z0: torch.Tensor, eps: torch.Tensor, alpha_bar: float | torch.Tensor) -> torch.Tensor:
@@ -101,11 +100,9 @@ def ddim_step(
     clean = predict_clean(z, eps, alpha_bar_t)
     if not eta:
         return add_noise(clean, eps, alpha_bar_next)
-    level_t, level_next = (torch.as_tensor(a, dtype=torch.float64) for a in (alpha_bar_t, alpha_bar_next))
+    level_t, level_next = _double(alpha_bar_t), _double(alpha_bar_next)
     variance = eta**2 * (1 - level_next) / (1 - level_t) * (1 - level_t / level_next)  # Eq. 16
-    signal, direction, sigma = (
-        _broadcast(c.clamp(min=0).sqrt(), z) for c in (level_next, 1 - level_next - variance, variance)
-    )
+    signal, direction, sigma = (_root(c, z) for c in (level_next, 1 - level_next - variance, variance))
     return signal * clean + direction * eps + sigma * noise
 
 
@@ -113,11 +110,11 @@ def ddim_sample(
     predict_eps: Callable[[torch.Tensor, int], torch.Tensor],
     z: torch.Tensor,
     pairs: Iterable[tuple[int, int]],
-    alphas_cumprod: torch.Tensor,
+    alphas_cumprod: Sequence[float] | torch.Tensor,
     eta: float = 0.0,
     noise_fn: Callable[[torch.Tensor], torch.Tensor] = torch.randn_like,
     constrain: Callable[[torch.Tensor], torch.Tensor] | None = None,
-    callback: Callable[[int, torch.Tensor], None] | None = None,
+    callback: Callable[[int, torch.Tensor], bool | None] | None = None,
 ) -> torch.Tensor:
     """Walk the grid from noise to a sample.
 
@@ -125,12 +122,14 @@ def ddim_sample(
         predict_eps: `(z, t) -> eps`, the network with its condition and guidance already inside.
         z: latents at the level of the first pair; standard normal for a whole walk.
         pairs: `schedules.timestep_pairs(...)`.
-        alphas_cumprod: of the schedule that the network was trained with, `(T,)`.
+        alphas_cumprod: of the schedule that the network was trained with, `(T,)`; plain numbers where the device should
+            not be asked for them.
         eta: see `ddim_step`.
         noise_fn: `z -> noise` of the same shape, called once a step if `eta` is not 0.
         constrain: `z -> z` that puts back what is known. It is applied before every network call, so that the
             network always sees what it saw in training, and to the result.
-        callback: `(steps done, z)` after each step.
+        callback: `(number of the step, clean)` at each step, from 1, with what the clean latents are expected to be
+            there. If it returns True the walk ends with them.
 
     Returns:
         Clean latents, shape and dtype of `z`.
@@ -139,34 +138,21 @@ def ddim_sample(
         if constrain is not None:
             z = constrain(z)
         eps = predict_eps(z, t)
-        if done == _STOP_AFTER.get():
-            z = predict_clean(z, eps, alpha_bar_at(alphas_cumprod, t))
-            break
-        noise = noise_fn(z) if eta else None
-        z = ddim_step(z, eps, alpha_bar_at(alphas_cumprod, t), alpha_bar_at(alphas_cumprod, t_next), eta, noise)
+        level, level_next = alpha_bar_at(alphas_cumprod, t), alpha_bar_at(alphas_cumprod, t_next)
         if callback is not None:
-            callback(done, z)
+            clean = predict_clean(z, eps, level)
+            if callback(done, clean):
+                z = clean
+                break
+        z = ddim_step(z, eps, level, level_next, eta, noise_fn(z) if eta else None)
     return z if constrain is None else constrain(z)
-
-
-@contextmanager
-def clean_estimate_after(steps: int) -> Iterator[None]:
-    """Inside, `ddim_sample` ends after `steps` steps with what it then takes the clean latents to be.
-
-    A method, however it encodes and decodes, then gives the image that it expects at that point of the way.
-    """
-    token = _STOP_AFTER.set(steps)
-    try:
-        yield
-    finally:
-        _STOP_AFTER.reset(token)
 
 
 def ddim_invert(
     predict_eps: Callable[[torch.Tensor, int], torch.Tensor],
     z0: torch.Tensor,
     pairs: Iterable[tuple[int, int]],
-    alphas_cumprod: torch.Tensor,
+    alphas_cumprod: Sequence[float] | torch.Tensor,
 ) -> torch.Tensor:
     """DDIM inversion: the noise from which `ddim_sample` with `eta` 0 returns to `z0` (Song et al., 2021, Sec. 4.3).
 
@@ -180,7 +166,7 @@ def ddim_invert(
         predict_eps: as in `ddim_sample`.
         z0: clean latents.
         pairs: `schedules.inversion_pairs(...)` with the settings that sampling will use.
-        alphas_cumprod: `(T,)`.
+        alphas_cumprod: as in `ddim_sample`.
 
     Returns:
         Latents at the noisiest level of the grid, shape and dtype of `z0`.
@@ -192,11 +178,19 @@ def ddim_invert(
     return z
 
 
-def _levels(alpha_bar: float | torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Amplitudes (sqrt(alpha_bar), sqrt(1 - alpha_bar)) of signal and noise, broadcastable to `z`."""
-    alpha_bar = torch.as_tensor(alpha_bar, dtype=torch.float64)
-    return _broadcast(alpha_bar.sqrt(), z), _broadcast((1 - alpha_bar).sqrt(), z)
+def _levels(alpha_bar: float | torch.Tensor, z: torch.Tensor) -> tuple[float | torch.Tensor, float | torch.Tensor]:
+    """Amplitudes (sqrt(alpha_bar), sqrt(1 - alpha_bar)) of signal and noise: numbers, or broadcastable to `z`."""
+    alpha_bar = _double(alpha_bar)
+    return _root(alpha_bar, z), _root(1 - alpha_bar, z)
 
 
-def _broadcast(coefficient: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-    return coefficient.to(z).reshape(coefficient.shape + (1,) * (z.ndim - coefficient.ndim))
+def _double(alpha_bar: float | torch.Tensor) -> float | torch.Tensor:
+    return alpha_bar.double() if isinstance(alpha_bar, torch.Tensor) else float(alpha_bar)
+
+
+def _root(square: float | torch.Tensor, z: torch.Tensor) -> float | torch.Tensor:
+    """Square root of what is negative by rounding only; a tensor's in the dtype of `z` and broadcastable to it."""
+    if not isinstance(square, torch.Tensor):
+        return math.sqrt(max(square, 0.0))
+    root = square.clamp(min=0).sqrt()
+    return root.to(z).reshape(root.shape + (1,) * (z.ndim - root.ndim))

@@ -9,7 +9,12 @@ process, where alpha_bar is exactly 1; no network is ever trained there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+
+#: Schedules are made where their numbers can be read, whatever device a network is built on.
+_HOST = {"dtype": torch.float64, "device": "cpu"}
 
 
 def betas(
@@ -36,9 +41,9 @@ def betas(
             f"betas need num_timesteps >= 1 and both ends in (0, 1), got {num_timesteps}, {beta_start}, {beta_end}."
         )
     if kind == "scaled_linear":
-        return torch.linspace(beta_start**0.5, beta_end**0.5, num_timesteps, dtype=torch.float64) ** 2
+        return torch.linspace(beta_start**0.5, beta_end**0.5, num_timesteps, **_HOST) ** 2
     if kind == "linear":
-        return torch.linspace(beta_start, beta_end, num_timesteps, dtype=torch.float64)
+        return torch.linspace(beta_start, beta_end, num_timesteps, **_HOST)
     raise ValueError(f"Unknown schedule {kind!r}: choose scaled_linear or linear.")
 
 
@@ -50,8 +55,18 @@ def alphas_cumprod(betas: torch.Tensor) -> torch.Tensor:
     return torch.cumprod(1.0 - betas.double(), dim=0)
 
 
-def alpha_bar_at(alphas_cumprod: torch.Tensor, t: int | torch.Tensor) -> torch.Tensor:
-    """alpha_bar at timesteps `t` of any shape; 1 where `t` is -1. Shape of `t`, dtype of `alphas_cumprod`."""
+def alpha_bar_at(alphas_cumprod: torch.Tensor | Sequence[float], t: int | torch.Tensor) -> torch.Tensor | float:
+    """alpha_bar at timesteps `t` of any shape; 1 where `t` is -1.
+
+    Args:
+        alphas_cumprod: `(T,)`; or, as samplers have it, plain numbers, which no device has to be asked for.
+        t: one timestep; with a tensor `alphas_cumprod` also a tensor of them.
+
+    Returns:
+        Shape of `t`, dtype of `alphas_cumprod`; a number of numbers.
+    """
+    if not isinstance(alphas_cumprod, torch.Tensor):
+        return 1.0 if t < 0 else alphas_cumprod[t]
     t = torch.as_tensor(t, device=alphas_cumprod.device)
     return torch.where(t < 0, torch.ones_like(alphas_cumprod[0]), alphas_cumprod[t.clamp(min=0)])
 

@@ -14,7 +14,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from custom.inferers.gap_filling import fill_gaps
+from custom.inferers.plan import Window, plan_gap
 from custom.interpolators.base import Interpolator
+from custom.networks.batching import BatchSize
 
 
 def identity(item: dict[str, Any]) -> tuple[str, str, int, tuple[int, int]]:
@@ -64,25 +67,33 @@ def describe_inputs(item: dict[str, Any], count: int) -> str:
 
 
 def interpolate(
-    method: Interpolator, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int]
+    method: Interpolator, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int], **options: Any
 ) -> torch.Tensor:
-    """Ask a method for one gap of each item; a 2D method does a cine phase by phase, with the same seed in all phases.
+    """Fill one gap of each item; a 2D method does a cine phase by phase, with the same seed in all phases.
 
     Args:
         method: of frames `(1, H, W)`, or of cine slices if it `takes_phases`.
         neighbours: `(B, K, 1, *space)`, space `(H, W)` or `(T, H, W)`.
-        positions: `(m,)`.
+        positions: `(m,)`, evenly spaced: k / (m + 1).
         seeds: B seeds.
+        options: further keywords of the method's `interpolate`.
 
     Returns:
         `(B, m, 1, *space)`, float32.
     """
-    if neighbours.ndim == 5 or method.takes_phases:
-        return method.interpolate(neighbours, positions, seeds).float()
-    phases = neighbours.shape[3]
-    folded = neighbours.movedim(3, 1).flatten(0, 1)
-    result = method.interpolate(folded, positions, [seed for seed in seeds for _ in range(phases)])
-    return result.float().unflatten(0, (-1, phases)).movedim(1, 3)
+    plan = plan_gap(len(positions) + 1, method.reach, method.resampling)
+    by_phase = neighbours.ndim == 6 and not method.takes_phases
+    phases = neighbours.shape[3] if by_phase else 1
+    gaps = neighbours.movedim(3, 1).flatten(0, 1) if by_phase else neighbours
+
+    def seed_of(item: int, window: Window) -> int:
+        seed = seeds[item // phases]
+        if window.noise == (0, plan.factor):
+            return seed
+        return int(np.random.SeedSequence([seed, *window.noise]).generate_state(1)[0])
+
+    slices = fill_gaps(method, gaps, plan, seed_of, BatchSize(method.batch_size), **options).float()
+    return slices.unflatten(0, (-1, phases)).movedim(1, 3) if by_phase else slices
 
 
 def stack_frames(items: list[dict[str, Any]]) -> torch.Tensor:

@@ -1,27 +1,25 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Interpolators loaded from bundles, one at a time."""
+"""Methods by name: the classical ones, and those of bundles."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from monai.bundle import ConfigParser
 from torch import nn
 
 from custom.errors import InputError
+from custom.evaluation.methods import Method
 from custom.interpolators.base import Interpolator
 from custom.interpolators.classical import CubicFrames, LinearFrames, NearestFrame
-from custom.interpolators.latent_average import LatentAverage
 from custom.interpolators.optical_flow import FlowMidpoint
 from custom.paths import bundle_root
-from custom.weights import load_model
 
 #: Name -> label in the tables and class.
 CLASSICAL: dict[str, tuple[str, type[Interpolator]]] = {
@@ -61,6 +59,17 @@ class MethodSpec:
         """Whether the source is a bundle."""
         return self.source not in CLASSICAL
 
+    def method(self) -> Method:
+        """Its description.
+
+        Raises:
+            InputError: no such bundle, or an unknown option.
+        """
+        if not self.is_bundle:
+            return Method(CLASSICAL[self.source][1])
+        method = bundle_method(self.source, self.options, Interpolator)
+        return method.averaging_latents() if self.latent_average else method
+
 
 def bundle_folder(source: str) -> Path:
     """The folder of a bundle by name or path.
@@ -87,95 +96,32 @@ def inference_config(folder: Path, options: Mapping[str, Any]) -> ConfigParser:
     path = folder / "configs" / "inference.json"
     parser.read_config(path)
     for name, value in options.items():
-        if name not in parser:
+        part = name.rpartition("#")[0]  # of a network, which holds what differs from its defaults
+        if name not in parser and not (name.startswith("network_def#") and isinstance(parser.get(part), dict)):
             raise InputError(path, f"has no option {name!r}", "see the names in that file")
         parser[name] = value
     parser["bundle_root"] = str(folder)
     return parser
 
 
-def load_network(source: str, options: Mapping[str, Any] | None = None) -> nn.Module:
-    """The `network_def` of a bundle's `inference.json` with its weights, on the CPU.
+def bundle_method(source: str, options: Mapping[str, Any] | None = None, kind: type[nn.Module] = nn.Module) -> Method:
+    """What a bundle's `inference.json` defines: `network_def` with the weights of `checkpoint`.
 
     Args:
         source: name or folder of the bundle.
         options: ids of the config to change.
+        kind: what the network must be, told when it is built.
 
     Raises:
-        InputError: no such bundle, no weights, weights of another network, or an unknown option.
+        InputError: no such bundle, or an unknown option.
     """
-    parser = inference_config(bundle_folder(source), options or {})
-    return load_model(parser.get_parsed_content("network_def"), parser.get_parsed_content("checkpoint")).eval()
+    folder, options = bundle_folder(source), dict(options or {})
 
+    def build() -> nn.Module:
+        network = inference_config(folder, options).get_parsed_content("network_def")
+        if not isinstance(network, kind):
+            raise InputError(folder, "is no interpolator", "leave it out of --methods")
+        return network
 
-def load_method(spec: MethodSpec) -> Interpolator:
-    """The interpolator of a spec, weights loaded, in evaluation mode on the CPU.
-
-    Raises:
-        InputError: no weights, unknown options, options out of range, or not an interpolator.
-    """
-    if not spec.is_bundle:
-        return CLASSICAL[spec.source][1]().eval()
-    folder = bundle_folder(spec.source)
-    network = load_network(spec.source, spec.options)
-    if not isinstance(network, Interpolator):
-        raise InputError(folder, "is no interpolator", "leave it out of --methods")
-    try:
-        network.validate()
-    except ValueError as error:
-        raise InputError(folder, str(error).rstrip("."), "mend the options after ?") from error
-    if spec.latent_average:
-        if not all(hasattr(network, name) for name in ("encode_latents", "decode_latents", "divisor")):
-            raise InputError(folder, "has no latents of single slices to average", "leave its latent average out")
-        network = LatentAverage(network)
-    return network.eval()
-
-
-class LoadedMethods(Mapping[str, Interpolator]):
-    """Label -> interpolator, loaded when it is asked for and kept until another is: one network in memory at a time.
-
-    Args:
-        specs: the methods.
-    """
-
-    def __init__(self, specs: Sequence[MethodSpec]) -> None:
-        self.specs = {spec.label: spec for spec in specs}
-        self._held: tuple[str, Interpolator] | None = None
-
-    def __getitem__(self, label: str) -> Interpolator:
-        if self._held is None or self._held[0] != label:
-            self._held = None  # released before the next is loaded
-            self._held = label, load_method(self.specs[label])
-        return self._held[1]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.specs)
-
-    def __len__(self) -> int:
-        return len(self.specs)
-
-
-class Oracles(Mapping[str, Callable[[torch.Tensor], torch.Tensor]]):
-    """Name -> a network's `reconstruct`, for the bundles that have one; loaded when asked for.
-
-    Args:
-        methods: among which the bundles are looked for, each once.
-    """
-
-    def __init__(self, methods: LoadedMethods) -> None:
-        self.methods = methods
-        sources: dict[str, str] = {}
-        for label, spec in methods.specs.items():
-            if spec.is_bundle and not spec.latent_average and spec.source not in sources.values():
-                if hasattr(methods[label], "reconstruct"):
-                    sources[label] = spec.source
-        self.labels = {f"Autoencoder of {label}": label for label in sources}
-
-    def __getitem__(self, name: str) -> Callable[[torch.Tensor], torch.Tensor]:
-        return self.methods[self.labels[name]].reconstruct
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.labels)
-
-    def __len__(self) -> int:
-        return len(self.labels)
+    checkpoint = Path(inference_config(folder, options).get_parsed_content("checkpoint"))
+    return Method(build, checkpoint, source=str(folder))

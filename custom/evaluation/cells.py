@@ -1,7 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""One cell of the benchmark: a method, or an oracle, at one factor, on all its test windows."""
+"""One cell of the benchmark: a method, or an oracle, at one factor, on all its test windows.
+
+What runs here is in memory and on the device already: `custom.evaluation.methods.Networks` has seen to that.
+"""
 
 from __future__ import annotations
 
@@ -77,9 +80,6 @@ class Outcome:
 class Scorer:
     """Runs methods on windows and measures what they give; see `InterpolationBenchmark` for the attributes."""
 
-    methods: Mapping[str, Interpolator]
-    oracles: Mapping[str, Callable[[torch.Tensor], torch.Tensor]]
-    num_samples: Mapping[str, int]
     modality: Modality
     device: torch.device
     lpips: nn.Module | None
@@ -89,9 +89,23 @@ class Scorer:
     amp: bool
 
     @torch.no_grad()
-    def score(self, cell: Cell, dataset: Dataset, wanted: Sequence[int]) -> Outcome:
-        """Measure a cell on all windows; the windows `wanted` are the examples."""
-        predict = self._predict_oracle if cell.is_oracle else self._predict
+    def score(self, cell: Cell, subject: Any, dataset: Dataset, wanted: Sequence[int], num_samples: int = 1) -> Outcome:
+        """Measure a cell on all windows.
+
+        Args:
+            cell: what is measured.
+            subject: the method, or the oracle: maps all frames of a batch of windows, `(B, factor + 1, 1, *space)`, to
+                the same shape and range.
+            dataset: the windows.
+            wanted: the windows that are the examples.
+            num_samples: of a stochastic method.
+        """
+
+        def predict(items: list[dict[str, Any]]) -> tuple[list[torch.Tensor], float, list[str]]:
+            if cell.is_oracle:
+                return self._predict_oracle(subject, items)
+            return self._predict(subject, cell.factor, num_samples, items)
+
         outcome = Outcome()
         examples: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
         features: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -100,9 +114,9 @@ class Scorer:
         with tqdm(total=len(dataset), desc=f"{cell.method} x{cell.factor}", unit="window") as bar:
             for indices, items in batches(dataset, self.batch_size):
                 if not warm:  # the first call on a GPU pays for its start-up, which is not the method's
-                    predict(cell, items)
+                    predict(items)
                     warm = True
-                samples, seconds, inputs = predict(cell, items)
+                samples, seconds, inputs = predict(items)
                 for result in self._results(cell, items, samples, seconds):
                     outcome.rows += self._rows(cell, items, inputs, result)
                     if self.inception is not None:
@@ -139,7 +153,6 @@ class Scorer:
         All windows are one batch; a single one is alone in it. A first call is not counted where a device must start
         up; one that takes long is not repeated.
         """
-        method = method.to(self.device).eval()
         neighbours = gather_neighbours(items, method.num_neighbours).to(self.device)
         middle = torch.tensor([0.5], device=self.device)
         seeds = [window_seed(item, self.seed, 0) for item in items]
@@ -157,23 +170,26 @@ class Scorer:
             times.append(timed_call())
         return float(np.median(times)) / len(items)
 
-    def _predict(self, cell: Cell, items: list[dict[str, Any]]) -> tuple[list[torch.Tensor], float, list[str]]:
+    def _predict(
+        self, method: Interpolator, factor: int, num_samples: int, items: list[dict[str, Any]]
+    ) -> tuple[list[torch.Tensor], float, list[str]]:
         """K samples of the unknown frames, each `(B, factor - 1, 1, *space)`; the seconds they took; items' inputs."""
-        method = self.methods[cell.method].to(self.device).eval()
         neighbours = gather_neighbours(items, method.num_neighbours).to(self.device)
         inputs = [describe_inputs(item, method.num_neighbours) for item in items]
-        positions = torch.arange(1, cell.factor, device=self.device) / cell.factor
+        positions = torch.arange(1, factor, device=self.device) / factor
         samples = []
         start = self._now()
-        for sample in range(self.num_samples.get(cell.method, 1)):
+        for sample in range(num_samples):
             seeds = [window_seed(item, self.seed, sample) for item in items]
             with torch.autocast(self.device.type, enabled=self.amp):
                 samples.append(interpolate(method, neighbours, positions, seeds))
         return samples, self._now() - start, inputs
 
-    def _predict_oracle(self, cell: Cell, items: list[dict[str, Any]]) -> tuple[list[torch.Tensor], float, list[str]]:
+    def _predict_oracle(
+        self, oracle: Callable[[torch.Tensor], torch.Tensor], items: list[dict[str, Any]]
+    ) -> tuple[list[torch.Tensor], float, list[str]]:
         """As `_predict`, for a callable that sees every frame."""
-        oracle, frames = self.oracles[cell.method], stack_frames(items).to(self.device)
+        frames = stack_frames(items).to(self.device)
         # An oracle of 2D images, known by the method it belongs to, sees a cine phase by phase.
         by_phase = frames.ndim == 6 and not getattr(getattr(oracle, "__self__", oracle), "takes_phases", True)
         start = self._now()

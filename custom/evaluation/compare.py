@@ -1,15 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Every method on the same windows: `python -m custom.evaluation compare`."""
+"""Every method on the same windows: what `python -m custom.evaluation compare` measures."""
 
 from __future__ import annotations
 
 import json
-import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,26 +18,25 @@ import torch
 
 from custom.errors import InputError
 from custom.evaluation.batches import gather_neighbours, interpolate
-from custom.evaluation.bundle_methods import LoadedMethods, Oracles, load_network
+from custom.evaluation.bundle_methods import MethodSpec, bundle_method
 from custom.evaluation.labelled import ORIGINAL, LabelledSlices
 from custom.evaluation.method_grammar import parse_methods
+from custom.evaluation.methods import CodecOf, Method, Networks
 from custom.evaluation.modality import MODALITIES
 from custom.evaluation.protocol import InterpolationBenchmark
 from custom.evaluation.protocol_windows import protocol_windows
 from custom.evaluation.speed import measure_speed
-from custom.evaluation.steps import StepsSweep
+from custom.evaluation.steps import StepsSweep, at_steps
 from custom.files import atomic
-from custom.interpolators.variants import at_steps, variant
 from custom.metrics.inception import load_inception
 from custom.metrics.perceptual import load_lpips
-from custom.report.comparison import write_report
 
 BASELINE = "Linear"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a comparison is asked for; see `compare`."""
+    """What a comparison is asked for; see `custom.papers.compare.compare`."""
 
     modality: str
     output_dir: str
@@ -74,30 +72,43 @@ def _word(value: Any) -> str:
 
 
 class Comparison:
-    """Methods, windows, and what has been measured of them.
+    """Methods, windows, and what has been measured of them. No network is read before it is measured.
 
     Args:
         settings: what is asked for.
+        only: label of the one method that will be measured; nothing is looked up of the others.
+        handlers: Ignite handlers of every benchmark, such as a report.
 
     Raises:
         InputError: settings that name what is not there, bundles without weights, data without windows.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings, self.output_dir = settings, Path(settings.output_dir)
+    def __init__(self, settings: Settings, only: str | None = None, handlers: Sequence[Any] = ()) -> None:
+        self.settings, self.output_dir, self.handlers = settings, Path(settings.output_dir), handlers
         if settings.modality not in MODALITIES:
             raise InputError("--modality", f"is {settings.modality!r}", f"choose from {', '.join(MODALITIES)}")
         self.modality = MODALITIES[settings.modality]
         self.specs, self.skipped = parse_methods(settings.methods, settings.modality)
         self.labels = [spec.label for spec in self.specs]
+        if only is not None and only not in self.labels:
+            raise InputError("--only", f"is {only!r}", f"choose from {', '.join(self.labels)}")
         if settings.baseline != BASELINE and settings.baseline not in self.labels:
             raise InputError("--baseline", f"is {settings.baseline!r}", f"choose from {', '.join(self.labels)}")
-        self.methods = LoadedMethods(self.specs)
-        self.oracles = Oracles(self.methods)  # loads every network once: missing weights are told before any work
+        self.methods: dict[str, Method] = {spec.label: spec.method() for spec in self.specs}
+        self.measured = self.labels if only is None else [only]
+        for label in self.measured:
+            _ = self.methods[label].fingerprint  # missing weights and wrong options are told before any work
+        self.oracles = {
+            f"Autoencoder of {label}": CodecOf(self.methods[label])
+            for label in _first_of_each_bundle(self.specs)
+            if label in self.measured and self.methods[label].has_codec
+        }
         where = (settings.modality, settings.data, settings.section, settings.max_windows)
         labels = settings.segmenter is not None
-        self.groups, self.config = protocol_windows(*where, labels, settings.seed, settings.options)
+        self.windows, _ = protocol_windows(*where, labels, settings.seed, settings.options)
+        self.left_out = {**self.skipped, **self.windows.left_out}
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.networks = Networks(self.device)
 
     @cached_property
     def benchmarks(self) -> dict[str, InterpolationBenchmark]:
@@ -106,87 +117,78 @@ class Comparison:
         self.output_dir.mkdir(parents=True, exist_ok=True)
         timed = {}
         if settings.timed_steps is not None:
-            stepped = (label for label in self.labels if hasattr(self.methods[label], "num_inference_steps"))
-            timed = {label: variant(self.methods[label], num_inference_steps=settings.timed_steps) for label in stepped}
+            timed = {label: self.methods[label].at(num_inference_steps=settings.timed_steps) for label in self.stepped}
         common = {"lpips": load_lpips(settings.lpips_weights), "inception": None, "timed": timed}
         if self.modality.has_rfid:
             common["inception"] = load_inception(settings.inception_weights)
         common |= {"baseline": settings.baseline, "modality": settings.modality, "batch_size": settings.batch_size}
         common |= {"seed": settings.seed, "device": self.device, "coordinates": self.coordinates}
+        common |= {"oracles": self.oracles, "num_samples": _Samples(self), "networks": self.networks}
         labelled = settings.segmenter is not None
-        common |= {"oracles": self.oracles, "num_samples": self.num_samples}
+        methods = {label: self.methods[label] for label in self.measured}
         benchmarks = {}
-        for name, windows in self.groups.items():
-            kept = {"keep_labelled": labelled and name == ""}
-            benchmarks[name] = InterpolationBenchmark(windows, self.methods, self.output_dir / name, **kept, **common)
+        for name, windows in self.windows.groups.items():
+            own = {"keep_labelled": labelled and name == "", "val_handlers": self.handlers}
+            benchmarks[name] = InterpolationBenchmark(windows, methods, self.output_dir / name, **own, **common)
         return benchmarks
 
     @property
     def coordinates(self) -> str:
         """Of the frames, for the axes of figures."""
-        default = "polar" if self.modality.key == "oct" else "cartesian"
-        return self.config["evaluator"].get("coordinates", default)
+        return "polar" if self.modality.key == "oct" else "cartesian"
 
-    @cached_property
-    def num_samples(self) -> dict[str, int]:
-        """Of the stochastic methods: those that answer another seed with another image."""
-        count = self.settings.num_samples
-        if count == 1:
-            return {}
-        windows = next(iter(self.groups.values()))
-        item = windows[min(windows)][0]
-        return {label: count for label in self.labels if self._is_stochastic(label, item)}
+    @property
+    def stepped(self) -> list[str]:
+        """Labels of the methods that sample in steps."""
+        return [label for label in self.measured if self.methods[label].steps is not None]
 
-    @torch.no_grad()
-    def _is_stochastic(self, label: str, item: dict[str, Any]) -> bool:
-        method = self.methods[label].to(self.device)
-        neighbours = gather_neighbours([item], method.num_neighbours).to(self.device)
-        middle = torch.tensor([0.5], device=self.device)
-        first, second = (interpolate(method, neighbours, middle, [seed]) for seed in (0, 1))
-        return not torch.equal(first, second)
+    def first_window(self) -> dict[str, Any]:
+        """A window to try a method on."""
+        return self.windows.main[min(self.windows.main)][0]
 
     @cached_property
     def anatomy(self) -> LabelledSlices | None:
         """The labelled slices; None without a segmenter, or without labels."""
         if self.settings.segmenter is None:
             return None
-        slices = LabelledSlices(self.benchmarks[""], load_network(self.settings.segmenter), min(self.groups[""]))
+        segmenter = bundle_method(self.settings.segmenter)
+        slices = LabelledSlices(self.benchmarks[""], segmenter, min(self.windows.main))
         return slices if len(slices) else None
 
     def measure(self, label: str) -> dict[str, Any]:
         """All that is measured of one method, from `parts/` where it is there; returns its row of the speed table."""
-        names = {label, *(name for name, of in self.oracles.labels.items() if of == label)}
+        mine = [name for name, oracle in self.oracles.items() if oracle.method is self.methods[label]]
         for benchmark in self.benchmarks.values():
-            for cell in benchmark.data_loader:
-                if cell.method in names:
-                    benchmark.ensure(cell)
+            for name in (label, *mine):
+                benchmark.measure(name)
+        speed = measure_speed(next(iter(self.benchmarks.values())), label)
+        self.networks.free()
         if self.anatomy is not None:
             self.anatomy.rows(label)
-        return measure_speed(next(iter(self.benchmarks.values())), label)
+        return speed
 
     def measure_apart(self, label: str) -> None:
         """The same in a process of its own, whose memory goes with it."""
-        command = [sys.executable, "-m", "custom.evaluation", *self.settings.command(), "--only", label]
+        methods = ",".join(spec.entry for spec in self.specs)  # "all" need not be looked up again
+        words = replace(self.settings, methods=methods).command()
+        command = [sys.executable, "-m", "custom.evaluation", *words, "--only", label]
         code = subprocess.run(command).returncode
         if code:
             raise InputError(
                 self.output_dir, f"{label} failed with exit code {code}", "the same command goes on from here"
             )
 
-    def report(self, speed: Sequence[dict[str, Any]]) -> Path:
-        """Gather the parts into tables, figures and the page; returns the page."""
+    def complete(self) -> list[dict[str, Any]]:
+        """Gather the parts, so that the handlers report on them; returns the rows of the anatomy, if there are any."""
         for benchmark in self.benchmarks.values():
             benchmark.run()
         if self.settings.steps:
             self._sweep()
-        rows = []
-        if self.anatomy is not None:
-            rows = [row for name in (*self.labels, ORIGINAL) for row in self.anatomy.rows(name)]
-        command = ["python", "-m", "custom.evaluation", *self.settings.command()]
-        skipped = {**self.skipped}
-        if self.settings.segmenter is not None and self.anatomy is None:
-            skipped["anatomy"] = "no test window has labels"
-        return write_report(self.benchmarks, speed, rows, self.output_dir, skipped, shlex.join(command), self.source)
+        if self.anatomy is None:
+            if self.settings.segmenter is not None:
+                self.left_out["anatomy"] = "no test window has labels"
+            return []
+        return [row for name in (*self.labels, ORIGINAL) for row in self.anatomy.rows(name)]
 
     @property
     def source(self) -> str:
@@ -197,95 +199,61 @@ class Comparison:
 
     def _sweep(self) -> None:
         """Quality against steps, of the methods that have steps, on the windows of the config's own sweep."""
-        benchmark = next(iter(self.benchmarks.values()))
-        stepped = [label for label in self.labels if hasattr(self.methods[label], "num_inference_steps")]
-        if not stepped:
+        if not self.stepped:
             return
-        methods = {label: at_steps(self.methods[label], self.settings.steps) for label in stepped}
+        benchmark = next(iter(self.benchmarks.values()))
+        methods = {label: at_steps(self.methods[label], self.settings.steps) for label in self.stepped}
         level = {spec.label: self.methods[spec.label] for spec in self.specs if not spec.is_bundle}
-        if "sweep" in self.config:
-            windows = self.config.get_parsed_content("sweep#windows")
-        else:
-            windows = {min(benchmark.windows): benchmark.windows[min(benchmark.windows)]}
+        windows = self.windows.sweep or {min(benchmark.windows): benchmark.windows[min(benchmark.windows)]}
         scorer = benchmark.scorer
         options = {"lpips": scorer.lpips, "inception": scorer.inception, "seed": scorer.seed, "device": self.device}
         options |= {"modality": self.modality.key, "coordinates": self.coordinates, "batch_size": scorer.batch_size}
-        StepsSweep(windows, methods, self.output_dir / "steps", level, baseline=benchmark.baseline, **options).run()
+        options |= {"baseline": benchmark.baseline, "networks": self.networks, "val_handlers": self.handlers}
+        StepsSweep(windows, methods, self.output_dir / "steps", level, **options).run()
+
+    def write_settings(self) -> None:
+        """The settings beside the results, for whoever finds the folder."""
+        with atomic(self.output_dir / "settings.json") as temporary:
+            temporary.write_text(json.dumps(asdict(self.settings), indent=2) + "\n")
 
 
-def compare(
-    modality: str,
-    output_dir: str,
-    data: str | None = None,
-    methods: str | Sequence[str] = "all",
-    segmenter: str | None = None,
-    lpips_weights: str | None = None,
-    inception_weights: str | None = None,
-    max_windows: int | None = None,
-    num_samples: int = 1,
-    seed: int = 0,
-    baseline: str = BASELINE,
-    section: str = "test",
-    batch_size: int = 4,
-    steps: Sequence[int] | int = (),
-    timed_steps: int | None = None,
-    separate: bool = False,
-    only: str | None = None,
-    **options: Any,
-) -> None:
-    """Compare methods on the same test windows; write tables, figures and one page, `index.html`.
+def _first_of_each_bundle(specs: Sequence[MethodSpec]) -> list[str]:
+    """Labels of the methods whose codec is an oracle: of several that share weights, the first."""
+    labels: dict[str, str] = {}
+    for spec in specs:
+        if spec.is_bundle and not spec.latent_average:
+            labels.setdefault(spec.source, spec.label)
+    return list(labels.values())
 
-    What is measured of a method is kept in `parts/`: a killed comparison goes on with the same command, and one more
-    method costs only itself.
 
-    Args:
-        modality: "cmr" (slices), "cmr_cine" (cine slices) or "oct" (frames).
-        output_dir: folder of the results.
-        data: prepared folder with its `datalist.json`; the phantom if None.
-        methods: see `custom.evaluation.bundle_methods`.
-        segmenter: bundle, such as medformer_sax; with it, slices that have labels are segmented and measured.
-        lpips_weights: folder of LPIPS's weights; without them the column says "not available".
-        inception_weights: file or folder of the Inception weights; likewise.
-        max_windows: of a scan at most; by default the numbers of the main bundle's `evaluate.json`.
-        num_samples: of stochastic methods; with several, their mean is a row too.
-        seed: of stochastic methods and of the choice of windows.
-        baseline: label of the method that the others are compared with, pair by pair.
-        section: of the datalist.
-        batch_size: windows per call of a method.
-        steps: numbers of steps at which every method that has steps is measured besides (CaLID, Figure 2).
-        timed_steps: number of steps for the paper's generation time (CaLID, Table I: 128).
-        separate: run each method in a process of its own.
-        only: measure this method and write no report; this is what `separate` starts.
-        options: further ids of the main bundle's `evaluate.json`, such as `phantom_dir`, `phases` or `crop_size`.
+class _Samples(Mapping[str, int]):
+    """Label -> how many samples are scored: several of methods that answer another seed with another image.
 
-    Raises:
-        InputError: settings that name what is not there, bundles without weights, data without windows.
+    Found out when a method is measured, and kept: only running it can tell.
     """
-    text = methods if isinstance(methods, str) else ",".join(map(str, methods))
-    numbers = (int(steps),) if isinstance(steps, int | str) else tuple(int(n) for n in steps)
-    settings = Settings(modality, str(output_dir), data, text, segmenter, lpips_weights, inception_weights)
-    settings = replace(settings, max_windows=max_windows, num_samples=num_samples, seed=seed, baseline=baseline)
-    settings = replace(settings, section=section, batch_size=batch_size, steps=numbers, timed_steps=timed_steps)
-    comparison = Comparison(replace(settings, options=options))
-    if only is not None:
-        if only not in comparison.labels:
-            raise InputError("--only", f"is {only!r}", f"choose from {', '.join(comparison.labels)}")
-        comparison.measure(only)
-        return
-    _claim(comparison)
-    for name, reason in comparison.skipped.items():
-        print(f"[compare] {name} is left out: it {reason}", flush=True)
-    speed = []
-    for k, label in enumerate(comparison.labels, start=1):
-        print(f"[compare] {k}/{len(comparison.labels)} {label}", flush=True)
-        if separate:
-            comparison.measure_apart(label)
-        speed.append(comparison.measure(label))
-    print(f"[compare] the page is {comparison.report(speed)}", flush=True)
 
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
 
-def _claim(comparison: Comparison) -> None:
-    """The settings beside the results, for whoever finds the folder."""
-    comparison.output_dir.mkdir(parents=True, exist_ok=True)
-    with atomic(comparison.output_dir / "settings.json") as temporary:
-        temporary.write_text(json.dumps(asdict(comparison.settings), indent=2) + "\n")
+    def __getitem__(self, label: str) -> int:
+        count = self.comparison.settings.num_samples
+        return count if count > 1 and self._is_stochastic(label) else 1
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.comparison.measured)
+
+    def __len__(self) -> int:
+        return len(self.comparison.measured)
+
+    @torch.no_grad()
+    def _is_stochastic(self, label: str) -> bool:
+        of, description = self.comparison, self.comparison.methods[label]
+        path = of.output_dir / "parts" / f"stochastic_{description.fingerprint[:16]}.json"
+        if not path.exists():
+            method, item = of.networks(description), of.first_window()
+            neighbours = gather_neighbours([item], method.num_neighbours).to(of.device)
+            middle = torch.tensor([0.5], device=of.device)
+            first, second = (interpolate(method, neighbours, middle, [seed]) for seed in (0, 1))
+            with atomic(path) as temporary:
+                temporary.write_text(json.dumps(not torch.equal(first, second)))
+        return json.loads(path.read_text())

@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from custom.evaluation.anatomy import anatomy_rows
 from custom.evaluation.batches import identity, stack_frames
 from custom.evaluation.cells import Cell
+from custom.evaluation.methods import Method, Networks
 from custom.evaluation.protocol import InterpolationBenchmark
 from custom.evaluation.scoring import fold_phases
-from custom.evaluation.survey import fingerprint
 from custom.files import atomic
 from custom.geometry import spacing_from_affine
 
@@ -34,13 +33,13 @@ class LabelledSlices:
 
     Args:
         benchmark: made with `keep_labelled`, of `GridTripletDataset` windows with `labels`.
-        segmenter: `(N, 1, h, w)` in [0, 1] -> logits `(N, classes, h, w)`.
+        segmenter: describes a network, `(N, 1, h, w)` in [0, 1] -> logits `(N, classes, h, w)`.
         factor: whose windows are looked at.
     """
 
-    def __init__(self, benchmark: InterpolationBenchmark, segmenter: nn.Module, factor: int) -> None:
+    def __init__(self, benchmark: InterpolationBenchmark, segmenter: Method, factor: int) -> None:
         self.benchmark, self.factor = benchmark, factor
-        self.segmenter = segmenter.to(benchmark.scorer.device).eval()
+        self.segmenter, self.networks = segmenter, Networks(benchmark.scorer.device)
         dataset = benchmark.windows[factor]
         items = ((index, dataset[index]) for index in range(len(dataset)))
         self.items = [(index, item) for index, item in items if "label" in item]
@@ -48,7 +47,7 @@ class LabelledSlices:
         for _, item in self.items:
             digest.update(repr((identity(item), tuple(item["label_classes"]))).encode())
             digest.update(np.ascontiguousarray(item["label"]).tobytes())
-        self._fingerprint = fingerprint(segmenter), digest.hexdigest()
+        self._fingerprint = segmenter.fingerprint, digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -72,7 +71,6 @@ class LabelledSlices:
         else:
             frames = self.benchmark.labelled_frames(cell)
         rows = [row for name, stack in frames.items() for row in self._score(name, stack)]
-        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as temporary:
             temporary.write_text(json.dumps(rows))
         return rows
@@ -99,5 +97,5 @@ class LabelledSlices:
                 ]
             images = images.to(self.benchmark.scorer.device)
             pixel_mm = [float(pixel)] * len(images)
-            rows += anatomy_rows(self.segmenter, name, images, labels, pixel_mm, identities, classes)
+            rows += anatomy_rows(self.networks(self.segmenter), name, images, labels, pixel_mm, identities, classes)
         return rows

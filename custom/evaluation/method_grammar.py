@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from custom.errors import InputError
-from custom.evaluation.bundle_methods import CLASSICAL, LATENT_AVERAGE, MethodSpec, bundle_folder, inference_config
-from custom.interpolators.base import Interpolator
+from custom.evaluation.bundle_methods import CLASSICAL, LATENT_AVERAGE, MethodSpec, bundle_folder
 from custom.paths import bundle_root
 
 ALL = "all"
@@ -88,13 +87,7 @@ def everything(modality: str) -> tuple[list[MethodSpec], dict[str, str]]:
 def _missing(spec: MethodSpec) -> str | None:
     """Why a bundle cannot take part; None if it can."""
     try:
-        folder = bundle_folder(spec.source)
-        parser = inference_config(folder, spec.options)
-        network = parser.get_parsed_content("network_def")
-        if not isinstance(network, Interpolator):
-            return "is no interpolator"
-        if not Path(parser.get_parsed_content("checkpoint")).is_file():
-            return "has no weights (models/model.pt): train it first"
+        _ = spec.method().fingerprint
     except InputError as error:
         return f"{error.fault}; {error.remedy}"
     return None

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What differs between OCT and cardiac MR in the tables and figures: words, measures and the paper beside them."""
+"""What differs between OCT and cardiac MR in the tables and figures: words and measures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from custom.evaluation.scoring import Metric
 from custom.metrics.frechet import FEW_IMAGES
 from custom.metrics.inception import EXTRACTOR
-from custom.papers.values import PaperTable, calid_paper, cardiointerp_paper
 
 _COMMON = (
     "Intensities in [0, 1], data range 1; SSIM 11 x 11 Gaussian, sigma 1.5. "
@@ -32,8 +31,6 @@ class Modality:
         image: what is interpolated, "frame" or "slice".
         scan: what it is interpolated in, "pullback" or "stack".
         metrics: columns of the tables.
-        paper: the table printed beside ours.
-        form: of our first table: "factors" (a column per factor) or "metrics" (a column per metric, at factor 2).
         protocol: what a reader must know, above the tables.
         has_rfid: whether the tables have an rFID column.
     """
@@ -42,8 +39,6 @@ class Modality:
     image: str
     scan: str
     metrics: tuple[Metric, ...]
-    paper: PaperTable
-    form: str
     protocol: str
     has_rfid: bool
 
@@ -53,27 +48,20 @@ class Modality:
 
 
 def _oct() -> Modality:
-    paper = cardiointerp_paper()
     protocol = "Only frames between the given ones are scored. " + _COMMON
-    protocol += f'Columns marked "{paper.label}" are numbers printed in the CardioInterp paper: private data, '
-    protocol += "not comparable with ours."
     metrics = (_PSNR, _SSIM_PERCENT, _LPIPS, Metric("speckle_psnr", "PSNR, speckle filtered (dB)"))
-    return Modality("oct", "frame", "pullback", metrics, paper, "factors", protocol, has_rfid=False)
+    return Modality("oct", "frame", "pullback", metrics, protocol, has_rfid=False)
 
 
-def _cmr(dimensions: str) -> Modality:
-    paper = calid_paper(dimensions)
+def _cmr(key: str) -> Modality:
+    cine = key == "cmr_cine"
     protocol = "Only slices between the given ones are scored" + (
-        ", phase by phase, and averaged over the phases. " if dimensions == "2D+T" else ". "
+        ", phase by phase, and averaged over the phases. " if cine else ". "
     )
     protocol += _COMMON + f"rFID: {EXTRACTOR}; it is biased upwards below {FEW_IMAGES} images, so their number stands "
     protocol += "beside it. "
-    protocol += f'Columns marked "{paper.label}" are the numbers printed in Table I of the CaLID paper.'
-    metrics = (_PSNR, _SSIM, _LPIPS, _SSIM_LEGACY)
-    if dimensions == "2D+T":
-        metrics += (_ROUGHNESS,)
-    key = "cmr" if dimensions == "2D" else "cmr_cine"
-    return Modality(key, "slice", "stack", metrics, paper, "metrics", protocol, has_rfid=True)
+    metrics = (_PSNR, _SSIM, _LPIPS, _SSIM_LEGACY) + ((_ROUGHNESS,) if cine else ())
+    return Modality(key, "slice", "stack", metrics, protocol, has_rfid=True)
 
 
-MODALITIES = {modality.key: modality for modality in (_oct(), _cmr("2D"), _cmr("2D+T"))}
+MODALITIES = {modality.key: modality for modality in (_oct(), _cmr("cmr"), _cmr("cmr_cine"))}

@@ -20,7 +20,8 @@ pullbacks and slices of cardiac MR stacks alike, here called frames:
 
 One iteration of the engine is one *cell*, a method at a factor. A finished cell is a file in `parts/`, named by a hash
 of the method's weights and options and of every test pixel, so a killed run goes on where it was, a repeated one costs
-nothing, and a changed one is measured again.
+nothing, not even the loading of a network, and a changed one is measured again. Tables and figures are the business of
+the handlers (`custom.report.results.Report`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ import hashlib
 import json
 import logging
 import re
-from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -44,20 +44,23 @@ from torch.utils.data import Dataset
 
 from custom.evaluation.batches import stack_frames
 from custom.evaluation.cells import Cell, Scorer
+from custom.evaluation.methods import CodecOf, Method, Networks, described, fingerprint
 from custom.evaluation.modality import MODALITIES
 from custom.evaluation.records import read_rows, write_rows
-from custom.evaluation.survey import Survey, fingerprint, survey_windows
+from custom.evaluation.summary import Line, summarise
+from custom.evaluation.survey import Survey, survey_windows
 from custom.files import atomic
 from custom.interpolators.base import Interpolator
 from custom.metrics.frechet import frechet_distance
-from custom.pictures.figures import draw_benchmark
-from custom.report.tables import Line, summarise, write_summary
 
 logger = logging.getLogger(__name__)
 
+#: Maps all frames of a batch of windows, `(B, factor + 1, 1, *space)`, to the same shape and range.
+Oracle = Callable[[torch.Tensor], torch.Tensor]
+
 
 class InterpolationBenchmark(Evaluator):
-    """Score interpolators on test windows; write `metrics.csv`, `summary.{csv,md,tex}` and `figures/`.
+    """Score interpolators on test windows; write `metrics.csv`, and with a `Report` among the handlers all the rest.
 
     A rival is one more entry of `methods`.
 
@@ -66,12 +69,10 @@ class InterpolationBenchmark(Evaluator):
             `custom.data.triplets.GridTripletDataset` with `gap=factor`). An item has `image` `(factor + 1, 1, *space)`
             in [0, 1], `patient`, `scan`, `first`, `crop` (y, x), and may have `stride` (by default the data set's) and
             `outer`, the frames beyond its ends, `(2 n, 1, *space)`, half of them before the window.
-        methods: name -> interpolator. The names are the rows of the tables. A mapping that loads a network when it is
-            asked for it is left as it is (`custom.evaluation.bundle_methods.LoadedMethods`).
+        methods: name -> its description, or an interpolator in memory. The names are the rows of the tables.
         output_dir: folder of the results.
         device: where the methods run.
-        oracles: name -> callable that maps all frames of a batch of windows, `(B, factor + 1, 1, *space)`, to the same
-            shape and range, such as an autoencoder's reconstruction.
+        oracles: name -> the codec of a method, or a callable that sees all frames.
         num_samples: name -> K for stochastic methods; with K > 1 their mean of K is a row as well.
         baseline: the method that the others are compared with, pair by pair.
         lpips: `custom.metrics.perceptual.load_lpips()`; where that is None the tables say "not available".
@@ -79,20 +80,21 @@ class InterpolationBenchmark(Evaluator):
         batch_size: windows per call of a method.
         amp: run the methods under autocast.
         coordinates: "polar" or "cartesian", for the axes of the figures.
-        modality: "oct", "cmr" (slices) or "cmr_cine" (cine slices): measures, words and paper of the tables.
+        modality: "oct", "cmr" (slices) or "cmr_cine" (cine slices): measures and words of the tables.
         inception: `custom.metrics.inception.load_inception()`; where that is None rFID is "not available".
         timed: name of a method -> the same method at the steps that the paper's generation time is given for (128).
         keep_labelled: keep what every method gives for windows that have a `label` (`labelled_frames`).
+        networks: holds the network that runs; benchmarks that share it load a method once.
         val_handlers: Ignite handlers; `engine.state.metrics` holds the averages when the epoch completes.
     """
 
     def __init__(
         self,
         windows: Mapping[int | str, Dataset],
-        methods: Mapping[str, Interpolator],
+        methods: Mapping[str, Method | Interpolator],
         output_dir: str | Path,
         device: torch.device | str = "cpu",
-        oracles: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] | None = None,
+        oracles: Mapping[str, CodecOf | Oracle] | None = None,
         num_samples: Mapping[str, int] | None = None,
         baseline: str = "Linear",
         lpips: nn.Module | None = None,
@@ -102,15 +104,16 @@ class InterpolationBenchmark(Evaluator):
         coordinates: str = "polar",
         modality: str = "oct",
         inception: nn.Module | None = None,
-        timed: Mapping[str, Interpolator] | None = None,
+        timed: Mapping[str, Method | Interpolator] | None = None,
         keep_labelled: bool = False,
+        networks: Networks | None = None,
         val_handlers: Sequence | None = None,
     ) -> None:
         self.windows = {int(factor): dataset for factor, dataset in windows.items()}
-        self.methods, self.oracles = methods, {} if oracles is None else oracles
-        self.keep_labelled = keep_labelled
-        self.num_samples = {name: int(k) for name, k in (num_samples or {}).items()}
-        self.timed = dict(timed or {})
+        self.methods = {name: described(method) for name, method in methods.items()}
+        self.oracles, self.num_samples = dict(oracles or {}), {} if num_samples is None else num_samples
+        self.timed = {name: described(method) for name, method in (timed or {}).items()}
+        self.networks, self.keep_labelled = networks or Networks(device), keep_labelled
         for option, names in (("num_samples", self.num_samples), ("timed", self.timed)):
             if unknown := set(names) - set(self.methods):
                 raise ValueError(f"{option} names {sorted(unknown)}, which are not among the methods.")
@@ -121,8 +124,8 @@ class InterpolationBenchmark(Evaluator):
         self.output_dir, self.baseline, self.coordinates = Path(output_dir), baseline, coordinates
         self.modality = MODALITIES[modality]
         lpips, inception = (None if network is None else network.to(device) for network in (lpips, inception))
-        common = (self.modality, torch.device(device), lpips, inception if self.modality.has_rfid else None)
-        self.scorer = Scorer(self.methods, self.oracles, self.num_samples, *common, seed, batch_size, amp)
+        inception = inception if self.modality.has_rfid else None
+        self.scorer = Scorer(self.modality, torch.device(device), lpips, inception, seed, batch_size, amp)
         cells = [
             Cell(name, factor, is_oracle)
             for is_oracle, names in ((False, self.methods), (True, self.oracles))
@@ -131,7 +134,7 @@ class InterpolationBenchmark(Evaluator):
         ]
         super().__init__(device=device, val_data_loader=cells, decollate=False, amp=amp)
         # Before the user's handlers, so that they find the metrics in the state.
-        self.add_event_handler(Events.EPOCH_COMPLETED, self._report)
+        self.add_event_handler(Events.EPOCH_COMPLETED, self._gather)
         self._register_handlers(val_handlers or ())
 
     @cached_property
@@ -143,26 +146,35 @@ class InterpolationBenchmark(Evaluator):
             surveys[factor] = survey_windows(self.windows[factor], factor, place)
         return surveys
 
-    @cached_property
-    def fingerprints(self) -> dict[str, str]:
-        """Of every method and oracle, taken once: handlers may load weights until the first cell starts."""
-        return {name: fingerprint(method) for name, method in ChainMap(self.oracles, self.methods).items()}
+    def fingerprint(self, name: str) -> str:
+        """Of a method or an oracle."""
+        return fingerprint(self.oracles[name] if name in self.oracles else self.methods[name])
 
     def part(self, cell: Cell) -> Path:
         """The file of a finished cell: its name changes with whatever could change its numbers."""
-        content = (self.fingerprints[cell.method], self.surveys[cell.factor].fingerprint)
-        return self._part(f"{cell.method}_x{cell.factor}", cell.method, *content, self.num_samples.get(cell.method, 1))
+        content = (self.fingerprint(cell.method), self.surveys[cell.factor].fingerprint)
+        return self.kept(f"{cell.method}_x{cell.factor}", cell.method, *content, self._samples(cell))
 
-    def _part(self, name: str, *content: object) -> Path:
+    def kept(self, name: str, *content: object) -> Path:
         """A file of finished work in `parts/`, its name `name` and a hash of all that decides what is in it."""
         scorer = self.scorer
         options = (scorer.seed, scorer.amp, scorer.lpips is None, scorer.inception is None, self.modality.key)
         key = hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]
         return self.output_dir / "parts" / f"{re.sub(r'[^A-Za-z0-9_]+', '_', name)}_{key}.csv"
 
+    def _samples(self, cell: Cell) -> int:
+        return 1 if cell.is_oracle else int(self.num_samples.get(cell.method, 1))
+
     def _iteration(self, engine: Engine, cell: Cell) -> dict[str, Any]:
         self.ensure(cell)
         return {"method": cell.method, "factor": cell.factor}
+
+    def measure(self, name: str) -> None:
+        """All cells of a method or an oracle, and its generation time, unless that is done."""
+        for cell in (cell for cell in self.data_loader if cell.method == name):
+            self.ensure(cell)
+        if name in self.timed:
+            self.generation_time(name)
 
     def ensure(self, cell: Cell) -> Path:
         """Score a cell unless that is done; returns its part."""
@@ -171,8 +183,9 @@ class InterpolationBenchmark(Evaluator):
         if part.exists() and (labelled.exists() or not self.keep_labelled):
             logger.info("%s at x%d: kept from an earlier run (%s)", cell.method, cell.factor, part.name)
         else:
-            part.parent.mkdir(parents=True, exist_ok=True)
-            outcome = self.scorer.score(cell, self.windows[cell.factor], self.surveys[cell.factor].examples)
+            subject, windows = self._in_memory(cell), self.windows[cell.factor]
+            examples = self.surveys[cell.factor].examples
+            outcome = self.scorer.score(cell, subject, windows, examples, self._samples(cell))
             # Pictures and features first: the table is what marks the cell as finished.
             _save_arrays(part.with_suffix(".npz"), outcome.examples)
             if outcome.features:
@@ -183,36 +196,56 @@ class InterpolationBenchmark(Evaluator):
                 write_rows(temporary, outcome.rows)
         return part
 
-    def _report(self, engine: Engine) -> None:
-        """Gather the parts into tables and figures; hand the averages to the handlers."""
-        rows = [row for cell in self.data_loader for row in read_rows(self.part(cell))]
+    def _in_memory(self, cell: Cell) -> Interpolator | Oracle:
+        """What a cell measures, on the device."""
+        if not cell.is_oracle:
+            return self.networks(self.methods[cell.method])
+        oracle = self.oracles[cell.method]
+        return self.networks(oracle.method).reconstruct if isinstance(oracle, CodecOf) else oracle
+
+    def generation_time(self, name: str) -> float:
+        """Seconds of one slice alone by a timed method, see `Scorer.generation_time`; from `parts/` if it is there."""
+        factor, method = min(self.windows), self.timed[name]
+        survey = self.surveys[factor]
+        content = (method.fingerprint, survey.fingerprint, str(self.scorer.device))
+        path = self.kept(f"time_{name}", *content).with_suffix(".json")
+        if not path.exists():
+            logger.info("%s: timing one slice", name)
+            window = self.windows[factor][survey.examples[0]]
+            value = self.scorer.generation_time(self.networks(method), [window])
+            with atomic(path) as temporary:
+                temporary.write_text(json.dumps(value))
+        return json.loads(path.read_text())
+
+    def _gather(self, engine: Engine) -> None:
+        """Gather the parts into `metrics.csv` and their averages; hand these to the handlers."""
+        rows = self.rows()
         with atomic(self.output_dir / "metrics.csv") as temporary:
             write_rows(temporary, rows)
-        self.summary = summarise(rows, self.baseline, self.modality)
+        self.summary: list[Line] = summarise(rows, self.baseline, self.modality)
         if self.modality.has_rfid:
             self._add_rfid(self.summary)
         if self.timed:
-            self._add_generation_times(self.summary)
-        device, batch_size = str(self.scorer.device), self.scorer.batch_size
-        write_summary(self.summary, self.output_dir, self.modality, device=device, batch_size=batch_size)
-        self._draw(rows)
+            seconds = {name: self.generation_time(name) for name in self.timed}
+            for line in self.summary:
+                line["gen_seconds"] = seconds.get(line["method"])
         keys = [metric.key for metric in self.modality.metrics] + ["rfid"]
         for line in self.summary:
             for key in keys:
                 if line.get(key) is not None:
                     name = re.sub(r"[^\w\-. ]", "", line["method"])  # the characters that MLflow takes
                     engine.state.metrics[f"{name}/x{line['factor']}/{key}"] = line[key]
-        logger.info("tables and figures are in %s", self.output_dir)
 
-    def _draw(self, rows: list[dict[str, str]]) -> None:
-        draw_benchmark(self.examples(), rows, self.output_dir / "figures", self.coordinates, self.modality)
+    def rows(self) -> list[dict[str, str]]:
+        """The rows of `metrics.csv`, as text, of cells that are all finished."""
+        return [row for cell in self.data_loader for row in read_rows(self.part(cell))]
 
     def _add_rfid(self, summary: list[Line]) -> None:
         """`rfid` and `rfid_images` of every line; None without the extractor."""
         found: dict[tuple[str, int], float | None] = {}
         if self.scorer.inception is not None:
             for factor, dataset in self.windows.items():
-                path = self._part(f"truth_x{factor}", "truth", self.surveys[factor].fingerprint).with_suffix(".npz")
+                path = self.kept(f"truth_x{factor}", "truth", self.surveys[factor].fingerprint).with_suffix(".npz")
                 if not path.exists():
                     _save_arrays(path, {"truth": self.scorer.truth_features(dataset)})
                 with np.load(path) as stored:
@@ -224,23 +257,6 @@ class InterpolationBenchmark(Evaluator):
                             found[name, factor] = None if few else frechet_distance(features, truth)
         for line in summary:
             line |= {"rfid": found.get((line["method"], line["factor"])), "rfid_images": line["images"]}
-
-    def _add_generation_times(self, summary: list[Line]) -> None:
-        """`gen_seconds` of every line of a timed method: one slice alone, see `Scorer.generation_time`."""
-        factor = min(self.windows)
-        survey = self.surveys[factor]
-        seconds = {}
-        for name, method in self.timed.items():
-            content = (fingerprint(method), survey.fingerprint, str(self.scorer.device))
-            path = self._part(f"time_{name}", *content).with_suffix(".json")
-            if not path.exists():
-                logger.info("%s: timing one slice", name)
-                value = self.scorer.generation_time(method, [self.windows[factor][survey.examples[0]]])
-                with atomic(path) as temporary:
-                    temporary.write_text(json.dumps(value))
-            seconds[name] = json.loads(path.read_text())
-        for line in summary:
-            line["gen_seconds"] = seconds.get(line["method"])
 
     def labelled_frames(self, cell: Cell) -> dict[str, np.ndarray]:
         """Row name -> its frames of the windows that have a label, in their order, `(n, factor - 1, *space)`."""

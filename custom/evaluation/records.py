@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The rows of `metrics.csv`, and files that are either whole or absent."""
+"""The rows of `metrics.csv`."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,11 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """Rows written by `write_rows`, as text."""
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def by_patient(rows: Iterable[Mapping[str, str]], key: str) -> dict[str, list[float]]:
+    """Patient -> the values of one column, in row order."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        values[row["patient"]].append(float(row[key]))
+    return dict(values)

@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import csv
 import ctypes
-import hashlib
 import json
 import logging
 import platform
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +18,12 @@ from custom.evaluation.protocol import InterpolationBenchmark
 from custom.files import atomic
 from custom.interpolators.base import Interpolator
 from custom.interpolators.latent_average import LatentAverage
-from custom.interpolators.variants import variant
-from custom.report.tables import markdown_table
 
 logger = logging.getLogger(__name__)
 
 EQUAL_STEPS = 8
 #: Steps at which the CaLID paper compares speeds (section V): "up to a 24x" of CaLID, "8x" of CaLID+.
 PAPER_STEPS = {"CaLID": 8, "CaLID+": 8, "DiffAE": 64, "DMCVR": 128}
-PAPER_SPEEDUP = 24
-_HEADINGS = {
-    "method": "Method",
-    "inputs": "Inputs",
-    "parameters": "Parameters (M)",
-    "steps": "Steps",
-    "alone": "Seconds per {image}, alone",
-    "batched": "Seconds per {image}, batch of {batch}",
-    "alone_equal": f"Alone, {EQUAL_STEPS} steps",
-    "batched_equal": f"Batched, {EQUAL_STEPS} steps",
-    "memory": "Memory above the idle process (MiB)",
-}
 
 
 def count_parameters(method: Interpolator) -> int:
@@ -66,58 +49,41 @@ def measure_speed(benchmark: InterpolationBenchmark, label: str) -> dict[str, An
     """Time one method in the middle of gaps; kept in `parts/`, so that a repeated run only reads it.
 
     Returns:
-        A row of `speed.csv` with the columns of `_HEADINGS`, None where a column does not apply, and "paper", the
-        seconds alone at `PAPER_STEPS`.
+        A row of `speed.csv`: "method", "inputs", "parameters" in millions, "steps", seconds "alone" and "batched", both
+        at `EQUAL_STEPS` too ("alone_equal", "batched_equal"), "memory" in MiB, the size of the "batch", and "paper",
+        the seconds alone at `PAPER_STEPS`. None where a column does not apply.
     """
     factor = min(benchmark.windows)
-    survey, scorer = benchmark.surveys[factor], benchmark.scorer
-    content = (
-        benchmark.fingerprints[label],
-        survey.fingerprint,
-        str(scorer.device),
-        scorer.batch_size,
-        scorer.amp,
-        machine(),
-    )
-    key = hashlib.sha256(repr((label, content)).encode()).hexdigest()[:16]
-    path = benchmark.output_dir / "parts" / f"speed_{key}.json"
+    survey, scorer, method = benchmark.surveys[factor], benchmark.scorer, benchmark.methods[label]
+    content = (method.fingerprint, survey.fingerprint, str(scorer.device), scorer.batch_size, machine())
+    path = benchmark.kept(f"speed_{label}", *content).with_suffix(".json")
     if path.exists():
         return json.loads(path.read_text())
     logger.info("%s: timing", label)
-    method = benchmark.methods[label].to(scorer.device).eval()
+    network = benchmark.networks(method)
     dataset = benchmark.windows[factor]
     first = dataset[survey.examples[0]]
     others = (dataset[k] for k in range(len(dataset)))
     batch = [item for _, item in zip(range(scorer.batch_size), others, strict=False)]
     batch = [item for item in batch if item["image"].shape == first["image"].shape] or [first]
 
-    def times(twin: Interpolator) -> tuple[float, float]:
-        return scorer.generation_time(twin, [first]), scorer.generation_time(twin, batch)
+    def alone_at(steps: int) -> float:
+        return scorer.generation_time(benchmark.networks(method.at(num_inference_steps=steps)), [first])
 
-    steps = getattr(method, "num_inference_steps", None)
     with _PeakMemory(scorer.device) as memory:
-        alone, batched = times(method)
-    equal: tuple[float | None, float | None] = (None, None)
-    if steps is not None:
-        equal = (alone, batched) if steps == EQUAL_STEPS else times(variant(method, num_inference_steps=EQUAL_STEPS))
-    at_paper = None
-    if steps is not None and label in PAPER_STEPS:
-        count = PAPER_STEPS[label]
-        at_paper = (
-            equal[0]
-            if count == EQUAL_STEPS
-            else scorer.generation_time(variant(method, num_inference_steps=count), [first])
-        )
-    row = {"method": label, "inputs": str(method.num_neighbours)}
-    row |= {"parameters": count_parameters(method) / 1e6, "steps": steps, "alone": alone, "batched": batched}
-    row |= {
-        "alone_equal": equal[0],
-        "batched_equal": equal[1],
-        "memory": memory.mib,
-        "batch": len(batch),
-        "paper": at_paper,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
+        alone, batched = (scorer.generation_time(network, items) for items in ([first], batch))
+    alone_equal = batched_equal = at_paper = None
+    if method.steps is not None:
+        alone_equal, batched_equal = alone, batched
+        if method.steps != EQUAL_STEPS:
+            equal = benchmark.networks(method.at(num_inference_steps=EQUAL_STEPS))
+            alone_equal, batched_equal = (scorer.generation_time(equal, items) for items in ([first], batch))
+        if label in PAPER_STEPS:
+            at_paper = alone_equal if PAPER_STEPS[label] == EQUAL_STEPS else alone_at(PAPER_STEPS[label])
+    row = {"method": label, "inputs": str(network.num_neighbours), "parameters": count_parameters(network) / 1e6}
+    row |= {"steps": method.steps, "alone": alone, "batched": batched}
+    row |= {"alone_equal": alone_equal, "batched_equal": batched_equal}
+    row |= {"memory": memory.mib, "batch": len(batch), "paper": at_paper}
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(row))
     return row
@@ -140,67 +106,20 @@ class _PeakMemory:
                 Path("/proc/self/clear_refs").write_text("5")
             except (OSError, AttributeError):
                 pass
-            self._before = _resident("VmRSS")
+            self._before = resident_mib("VmRSS")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.device.type == "cuda":
             self.mib = torch.cuda.max_memory_allocated(self.device) / 2**20 - self._before
         elif self._before is not None:
-            self.mib = max(_resident("VmHWM") - self._before, 0.0)
+            self.mib = max(resident_mib("VmHWM") - self._before, 0.0)
 
 
-def _resident(key: str) -> float | None:
-    status = Path("/proc/self/status")
-    if not status.is_file():
+def resident_mib(key: str, process: int | str = "self") -> float | None:
+    """Resident memory of a process now (`key` "VmRSS") or at its peak ("VmHWM"); None where the system does not say."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
         return None
-    return next(int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if line.startswith(f"{key}:"))
-
-
-def speed_ratio(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Sentences on the paper's speed-up: how much longer the other methods take at its steps than CaLID at 8."""
-    at = {row["method"]: row["paper"] for row in rows if row.get("paper") is not None}
-    if "CaLID" not in at:
-        return []
-    text = []
-    for name, seconds in at.items():
-        if name != "CaLID":
-            ratio = f"{name} at {PAPER_STEPS[name]} steps takes {seconds / at['CaLID']:.1f} times as long as CaLID at 8"
-            theirs = f"up to {PAPER_SPEEDUP} for its rivals" if name != "CaLID+" else "3 at equal steps"
-            text.append(f"{ratio} (the paper: {theirs}).")
-    return text
-
-
-def speed_table(rows: Sequence[Mapping[str, Any]], image: str) -> tuple[list[str], list[list[str]]]:
-    """Header and body."""
-    batch = max(row["batch"] for row in rows)
-    header = [heading.format(image=image, batch=batch) for heading in _HEADINGS.values()]
-    return header, [[_show(key, row[key]) for key in _HEADINGS] for row in rows]
-
-
-def write_speed(rows: Sequence[Mapping[str, Any]], folder: Path, image: str) -> None:
-    """Write `speed.csv` and `speed.md`."""
-    with atomic(folder / "speed.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    header, body = speed_table(rows, image)
-    text = [
-        f"# Seconds per {image}",
-        "",
-        f"Machine: {machine()}.",
-        "",
-        *markdown_table(header, body),
-        "",
-        *speed_ratio(rows),
-    ]
-    with atomic(folder / "speed.md") as temporary:
-        temporary.write_text("\n".join(text).rstrip() + "\n", encoding="utf-8")
-
-
-def _show(key: str, value: Any) -> str:
-    if value is None:
-        return "-"
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.2f}" if key == "parameters" else f"{value:.0f}" if key == "memory" else f"{value:.3g}"
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{key}:")), None)

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the benchmark knows about its test windows and its methods before it scores them.
+"""What the benchmark knows about its test windows before it scores them.
 
-Cached results may be used again only if the same method meets the same pixels, so both get a fingerprint here; and the
-figures of all methods and factors must show the same place, so the place is chosen here.
+Kept results may be used again only if a method meets the same pixels, so these get a fingerprint here; and the figures
+of all methods and factors must show the same place, so the place is chosen here.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from torch.utils.data import Dataset
 
 from custom.evaluation.batches import identity
@@ -87,35 +85,3 @@ def _longest_run(windows: list[tuple[int, int]], step: int) -> tuple[int, ...]:
             first += step
         runs.append(tuple(run))
     return max(runs, key=len)
-
-
-def fingerprint(method: Any) -> str:
-    """Hash of what decides a method's output: its class, weights and plain options.
-
-    Args:
-        method: an `Interpolator`, any `nn.Module`, or a bound method of one (the oracles).
-    """
-    module = getattr(method, "__self__", method)
-    digest = hashlib.sha256(getattr(method, "__qualname__", type(method).__qualname__).encode())
-    if isinstance(module, nn.Module):
-        for name, child in module.named_modules():
-            digest.update(repr((name, type(child).__qualname__, _describe(vars(child)))).encode())
-        for name, tensor in module.state_dict().items():
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy()))
-    return digest.hexdigest()
-
-
-def _describe(value: Any) -> Any:
-    """A value as numbers, text and sequences that print alike in every process: no addresses, no private parts.
-
-    Of the attributes of modules and of their plain helper objects, weights and submodules are left to the caller.
-    """
-    if isinstance(value, bool | int | float | str | None):
-        return value
-    if isinstance(value, list | tuple):
-        return [_describe(item) for item in value]
-    if isinstance(value, dict):
-        public = {str(k): v for k, v in value.items() if not str(k).startswith("_") and k != "training"}
-        return [(k, _describe(v)) for k, v in sorted(public.items()) if not isinstance(v, nn.Module | torch.Tensor)]
-    return type(value).__qualname__, _describe(getattr(value, "__dict__", {}))

@@ -10,20 +10,23 @@ inside: an `Interpolator` is asked about gaps, in batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
 from monai.inferers import Inferer
 from monai.utils import convert_to_tensor
 
 from custom.geometry import dense_count, factor_for_spacing
-from custom.inferers.gap_pass import GapPass
-from custom.inferers.recursion import plan_gap
-from custom.interpolators.base import Interpolator
+from custom.inferers.gap_filling import fill_gaps
+from custom.inferers.plan import Plan, Window, plan_gap
+from custom.interpolators.base import ANYWHERE, Interpolator
+from custom.networks.batching import BatchSize
 from custom.transforms.layout import slice_axis, slice_spacing, slices_first
 
 
@@ -51,14 +54,17 @@ class GapInferer(Inferer):
     Args:
         factor: dense steps per gap, at least 2; `n` frames become `(n - 1) * factor + 1`.
         target_spacing: the frame pitch in mm to reach instead: the smallest factor that does it is taken.
-        batch_size: windows, each of one phase or volume, that go through the network together, and gaps that are
-            held in memory. A window of a method that takes phases together holds all of them.
+        batch_size: windows, each of one phase or volume, that go through the network together, and gaps that are held
+            in memory. A window of a method that takes phases together holds all of them. Where the device's memory is
+            short, halved down to one.
         num_samples: independent samples of a stochastic method; above 1, their mean and deviation come out.
         seed: together with the sample, the gap and the window it fixes the window's noise, whatever the batch size.
-            Phases and volumes that lie side by side share it.
-        max_factor: the largest factor that the network does in one window; larger ones recurse (`plan_gap`).
+            Phases and volumes that lie side by side share it: they then differ by what was acquired, not by the draw.
         axis: for volumes in memory (`__call__`), the interpolated array axis, 0, 1 or 2; None for the through-plane
             axis of their affine.
+        amp: let the networks compute in bfloat16 where the device is a GPU and the method says that it is safe.
+        cudnn_benchmark: let cuDNN try its algorithms for each size first; the fastest may change from run to run, and
+            with it the last bits.
     """
 
     def __init__(
@@ -68,24 +74,26 @@ class GapInferer(Inferer):
         batch_size: int = 4,
         num_samples: int = 1,
         seed: int = 0,
-        max_factor: int = 6,
-        axis: int | None = 2,
+        axis: int | None = None,
+        amp: bool = False,
+        cudnn_benchmark: bool = False,
     ) -> None:
         self.factor = factor
         self.target_spacing = target_spacing
         self.batch_size = batch_size
         self.num_samples = num_samples
         self.seed = seed
-        self.max_factor = max_factor
         self.axis = axis
+        self.amp = amp
+        self.cudnn_benchmark = cudnn_benchmark
 
-    def validate(self) -> None:
-        """Raise ValueError if an option is out of its range.
+    def validate(self, network: Interpolator | None = None) -> None:
+        """Raise ValueError if an option is out of its range, or the factor out of that of `network`.
 
         Done at use and not at construction, where a MONAI config would bury the sentence in a traceback.
         """
         if self.target_spacing is None:
-            plan_gap(self.factor, self.max_factor)
+            plan_gap(self.factor, ANYWHERE if network is None else network.reach)
         elif not isinstance(self.target_spacing, Real) or not 0 < self.target_spacing:
             raise ValueError(f"target_spacing must be above 0 mm, got {self.target_spacing!r}")
         for name, least in (("batch_size", 1), ("num_samples", 1), ("seed", 0)):
@@ -103,25 +111,33 @@ class GapInferer(Inferer):
         return factor
 
     def __call__(self, inputs: torch.Tensor, network: Interpolator, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Interpolate whole volumes in memory: the mean of `moments`, whose arguments these are."""
+        return self.moments(inputs, network)[0]
+
+    def moments(
+        self, inputs: torch.Tensor, network: Interpolator, progress: Callable[[int], Any] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Interpolate whole volumes in memory.
 
         Args:
             inputs: in [0, 1], with `N >= 2` slices: pullbacks or stacks `(B, C, H, W, N)`, or cines
                 `(B, C, H, W, N, T)`, the slices on `axis` of the three spatial ones. A `MetaTensor` if `target_spacing`
-                is set or `axis` is None; its first affine counts for the batch.
+                is set or `axis` is None; its first affine counts for the batch, and `coordinates` in its metadata, if
+                they are "polar", make the last row a neighbour of the first; `first_slice` tells a part of a scan.
             network: the method. One that takes phases together (`takes_phases`) gets `(T, H, W)` and wants cines; any
                 other gets a cine's phases as items of the batch.
-            args: unused, as is `kwargs`; MONAI's signature.
-            kwargs: unused.
+            progress: called with the number of slices, phases counted apart, that have come out since the last call.
 
         Returns:
-            As `inputs`, `(N - 1) * factor + 1` slices on the axis, without metadata (`DenseGridd` gives it its grid).
-            Acquired slices are bit-identical, the others the mean of the samples.
+            The mean of the samples and, of several samples, their deviation, 0 where a slice is acquired; else None.
+            Each as `inputs`, `(N - 1) * factor + 1` slices on the axis, without metadata (`DenseGridd` gives it its
+            grid). Acquired slices are bit-identical.
 
         Raises:
             ValueError: for fewer than two slices, other dimensions, an option out of range, a missing affine.
+            MemoryError: not even one window fits in the device's memory.
         """
-        self.validate()
+        self.validate(network)
         axis = slice_axis(inputs, self.axis)
         factor = self.factor if self.target_spacing is None else self.factor_for(slice_spacing(inputs, axis))
         takes_phases = network.takes_phases
@@ -129,19 +145,30 @@ class GapInferer(Inferer):
         slices = slices_first(volumes, axis, takes_phases)
         shape = list(volumes.shape)
         shape[2 + axis] = dense_count(len(slices), factor)
-        dense = volumes.new_empty(shape)
-        filled = slices_first(dense, axis, takes_phases)
-        for frame in self.stream(slices if takes_phases else slices.flatten(1, 2), network, factor):
-            filled[frame.index] = frame.mean.reshape(filled.shape[1:])
-        return dense
+        mean, std = volumes.new_empty(shape), volumes.new_zeros(shape) if self.num_samples > 1 else None
+        means, deviations = (None if m is None else slices_first(m, axis, takes_phases) for m in (mean, std))
+        frames = slices if takes_phases else slices.flatten(1, 2)
+        first_gap = getattr(inputs, "meta", {}).get("first_slice", 0)
+        for frame in self.stream(frames, network, factor, is_polar(inputs), first_gap):
+            means[frame.index] = frame.mean.reshape(means.shape[1:])
+            if frame.std is not None:
+                deviations[frame.index] = frame.std.reshape(means.shape[1:])
+            if progress is not None:
+                progress(volumes.shape[5] if volumes.ndim == 6 else 1)
+        return mean, std
 
     def stream(
-        self, frames: Iterable[torch.Tensor], network: Interpolator, factor: int | None = None
+        self,
+        frames: Iterable[torch.Tensor],
+        network: Interpolator,
+        factor: int | None = None,
+        wrap_rows: bool = False,
+        first_gap: int = 0,
     ) -> Iterator[DenseFrame]:
         """Interpolate frames as they come.
 
-        Held at any time: `batch_size + 1` acquired frames and the filled gaps between them. A method that looks
-        past the gap's ends adds, at each level of the recursion, as many gaps as it looks aside.
+        Held at any time: `batch_size + 1` acquired frames and the filled gaps between them, and as many more acquired
+        frames as the method looks past the gap's ends.
 
         Args:
             frames: acquired frames in order, each `(B, C, *space)` in [0, 1], on the network's device: one slice of
@@ -149,36 +176,72 @@ class GapInferer(Inferer):
                 a method that takes phases together.
             network: the method.
             factor: dense steps per gap; `self.factor` unless given.
+            wrap_rows: whether the last row of a frame is a neighbour of the first, as the A-lines of a polar one are.
+            first_gap: index in the scan of the first gap, where the frames are a part of one.
 
         Yields:
             Every frame of the dense scan, in order.
 
         Raises:
             ValueError: for fewer than two frames or an option out of range.
+            MemoryError: not even one window fits in the device's memory.
         """
         self.validate()
         factor = self.factor if factor is None else factor
-        state = GapPass(network, plan_gap(factor, self.max_factor), self.num_samples, self.batch_size, self.seed)
-        frames = iter(frames)
-        while not state.ended:
-            work = state.arrive(islice(frames, self.batch_size if state.arrived else self.batch_size + 1))
-            finished = work[-1]
-            moments = {gap * factor + offset: _Moments() for gap in finished for offset in range(1, factor)}
-            for sample in range(self.num_samples):
-                state.fill(sample, work)
-                for index, moment in moments.items():
-                    moment.add(state.samples[sample][index])
-                state.forget(state.samples[sample])
-            for gap in finished:
-                yield DenseFrame(gap * factor, False, state.acquired[gap * factor])
-                for index in range(gap * factor + 1, (gap + 1) * factor):
-                    moment = moments.pop(index)
-                    yield DenseFrame(index, True, moment.mean, moment.std)
-            state.forget(state.acquired)
-        if state.arrived < 2:
-            raise ValueError(f"interpolation needs at least two frames, got {state.arrived}")
-        last = (state.arrived - 1) * factor
-        yield DenseFrame(last, False, state.acquired[last])
+        plan = plan_gap(factor, network.reach, network.resampling)
+        batch, outer = BatchSize(self.batch_size), network.num_neighbours // 2 - 1
+        acquired: dict[int, torch.Tensor] = {}
+        frames, arrived, done, ended = iter(frames), 0, 0, False
+        while not ended:
+            before = arrived
+            for frame in islice(frames, self.batch_size if arrived else self.batch_size + 1):
+                acquired[arrived] = frame
+                arrived += 1
+            ended = arrived == before
+            gaps = range(done, max(done, arrived - 1 if ended else arrived - 1 - outer))
+            if gaps:
+                mean, std = self._filled(network, plan, acquired, gaps, batch, wrap_rows, first_gap)
+            for number, gap in enumerate(gaps):
+                yield DenseFrame(gap * factor, False, acquired[gap])
+                for step in range(1, factor):
+                    deviation = None if std is None else std[:, number, step - 1]
+                    yield DenseFrame(gap * factor + step, True, mean[:, number, step - 1], deviation)
+            done = gaps.stop
+            for index in [index for index in acquired if index < done - outer]:  # no gap to come looks at it
+                del acquired[index]
+        if arrived < 2:
+            raise ValueError(f"interpolation needs at least two frames, got {arrived}")
+        yield DenseFrame((arrived - 1) * factor, False, acquired[arrived - 1])
+
+    def _filled(
+        self,
+        network: Interpolator,
+        plan: Plan,
+        acquired: Mapping[int, torch.Tensor],
+        gaps: range,
+        batch: BatchSize,
+        wrap_rows: bool,
+        first_gap: int,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Mean and deviation of the samples of some gaps, `(stacks, gaps, factor - 1, C, *space)`."""
+        last, half = max(acquired), network.num_neighbours // 2
+        known = [[acquired[min(max(gap + shift, 0), last)] for shift in range(1 - half, half + 1)] for gap in gaps]
+        # The gaps of a stack follow each other, so that a method meets a slice that they share in one batch.
+        neighbours = torch.stack([torch.stack(frames, dim=1) for frames in known], dim=1).flatten(0, 1)
+        moments, device = _Moments(), neighbours.device
+        half_precision = self.amp and device.type == "cuda" and network.half_precision_safe
+        for sample in range(self.num_samples):
+
+            def seed_of(item: int, window: Window, sample: int = sample) -> int:
+                return _seed(self.seed, sample, first_gap + gaps[item % len(gaps)], *window.noise)
+
+            with (
+                torch.autocast(device.type, torch.bfloat16, enabled=half_precision),
+                _cudnn_benchmark(self.cudnn_benchmark),
+            ):
+                moments.add(fill_gaps(network, neighbours, plan, seed_of, batch, wrap_rows))
+        shape = -1, len(gaps)
+        return moments.mean.unflatten(0, shape), None if moments.std is None else moments.std.unflatten(0, shape)
 
 
 class _Moments:
@@ -199,3 +262,25 @@ class _Moments:
     @property
     def std(self) -> torch.Tensor | None:
         return (self._squares / self.count).sqrt() if self.count > 1 else None
+
+
+@contextmanager
+def _cudnn_benchmark(wanted: bool) -> Iterator[None]:
+    """Inside, cuDNN tries its algorithms first if `wanted`; else all is as it was set."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = wanted or before
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+def is_polar(volume: torch.Tensor) -> bool:
+    """Whether the metadata of a volume, or of the first of a batch, say that its frames are A-lines by depth."""
+    coordinates = getattr(volume, "meta", {}).get("coordinates")
+    return (coordinates[0] if isinstance(coordinates, (list, tuple)) else coordinates) == "polar"
+
+
+def _seed(*parts: int) -> int:
+    """A 63-bit seed that depends on every part."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)

@@ -5,10 +5,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import nn
+
+_ON_GRID = 1e-4
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Which positions of a gap a method can be asked for at once; `custom.inferers.plan` reaches all others by them.
+
+    Attributes:
+        steps: the method knows the positions k / steps, an even number of steps; None for any position.
+        most_steps: into how many even steps a gap may be divided at once; None for any number within `steps`.
+    """
+
+    steps: int | None = None
+    most_steps: int | None = None
+
+    def places(self, positions: torch.Tensor) -> list[int]:
+        """Which of the steps the positions `(m,)` are, from 1; ValueError for others."""
+        places = positions.double().cpu() * self.steps
+        if (places - places.round()).abs().max() > _ON_GRID * self.steps:
+            raise ValueError(
+                f"this method knows the positions k / {self.steps} of a gap, not {positions.tolist()}: "
+                "custom.inferers.gap_filling.fill_gaps reaches others by them"
+            )
+        return places.round().int().tolist()
+
+
+ANYWHERE = Reach()
+MIDDLE = Reach(steps=2)
 
 
 class Interpolator(nn.Module):
@@ -20,41 +52,71 @@ class Interpolator(nn.Module):
         num_neighbours: how many known frames the method reads, half of them on each side of the gap. Where the
             scan ends, the caller replicates the end frame.
         takes_phases: whether a frame is a whole cine slice `(T, H, W)`; other methods do a cine phase by phase.
-        wrap_rows: whether the last row is a neighbour of the first, as the A-lines of a whole polar frame are. Set by
-            whoever knows the frames; methods for which it makes no difference ignore it.
+        reach: which positions it can be asked for.
+        resampling: "linear" or "nearest", for positions that its reach does not lead to (`custom.inferers.plan`).
+        batch_size: gaps, and tiles, that go through the network at once; None for any number.
+        half_precision_safe: whether its networks may run under bfloat16 autocast.
     """
 
     num_neighbours: int = 2
     takes_phases: bool = False
-    wrap_rows: bool = False
+    reach: Reach = ANYWHERE
+    resampling: str = "linear"
+    batch_size: int | None = None
+    half_precision_safe: bool = True
 
     def validate(self) -> None:
         """Raise ValueError, in one line, if an option is out of its range.
 
         Asked before the first scan and not at construction, where a MONAI config would bury the line in a traceback.
         """
+        check_choice("resampling", self.resampling, ("linear", "nearest"))
 
     def interpolate(
-        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
     ) -> torch.Tensor:
         """Interpolate one gap of each batch item. A frame's `space` is `(H, W)`, or `(T, H, W)` for a cine slice.
 
         Args:
             neighbours: known frames in order, `(B, num_neighbours, C, *space)`, intensities in [0, 1].
-            positions: ascending fractions of the gap between the two central neighbours, `(m,)`, each in (0, 1).
+            positions: ascending fractions of the gap between the two central neighbours, `(m,)`, each in (0, 1) and
+                within `reach`; on the CPU, where reading them costs nothing.
             seeds: one per batch item. The same seed gives the same frames whatever else is in the batch;
                 deterministic methods ignore it.
+            wrap_rows: whether the last row is a neighbour of the first, as the A-lines of a whole polar frame are;
+                methods for which it makes no difference ignore it.
 
         Returns:
             The frames at `positions`, `(B, m, C, *space)`, intensities in [0, 1].
+
+        Raises:
+            ValueError: positions beyond the method's reach.
         """
         raise TypeError(f"{type(self).__name__} does not say how it interpolates: override interpolate().")
 
 
-def check_steps(num_inference_steps: int, num_timesteps: int) -> None:
-    """Raise ValueError unless a sampler over `num_timesteps` timesteps can take so many steps."""
-    if not isinstance(num_inference_steps, int) or not 1 <= num_inference_steps <= num_timesteps:
-        raise ValueError(f"num_inference_steps must be from 1 to {num_timesteps}, got {num_inference_steps!r}")
+def check_steps(num_inference_steps: int, num_timesteps: int | None = None, name: str = "num_inference_steps") -> None:
+    """Raise ValueError unless a sampler over `num_timesteps` timesteps (None: any number) can take so many steps."""
+    if not isinstance(num_inference_steps, int) or not 1 <= num_inference_steps <= (num_timesteps or math.inf):
+        wanted = f"from 1 to {num_timesteps}" if num_timesteps else "at least 1"
+        raise ValueError(f"{name} must be {wanted}, got {num_inference_steps!r}")
+
+
+def check_number(name: str, value: object, least: float, most: float = math.inf) -> None:
+    """Raise ValueError unless an option is a number from `least` to `most`."""
+    if not isinstance(value, Real) or not least <= value <= most:
+        wanted = f"{least:g} or more" if most == math.inf else f"from {least:g} to {most:g}"
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Raise ValueError unless an option is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} is {' or '.join(map(repr, choices))}, got {value!r}")
 
 
 def central_pair(neighbours: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,8 +13,8 @@ import torch
 from custom.diffusion.ddim import ddim_invert, ddim_sample, to_epsilon
 from custom.diffusion.interpolation import slerp
 from custom.diffusion.schedules import inversion_pairs, timestep_pairs
-from custom.interpolators.base import check_steps
-from custom.interpolators.latent_midpoint import LatentMidpoint, noise_of
+from custom.interpolators.base import check_choice, check_number, check_steps
+from custom.interpolators.latent import LatentMidpoint, check_prediction, noise_of
 from custom.networks.neighbour_denoiser import NeighbourDenoiser, Pair
 from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
@@ -41,13 +41,10 @@ class CaLID(LatentMidpoint):
             gives up spread for fidelity, 0 starts from the centre and needs no seed. CaLID+ does not use it.
         eta: share of DDPM's noise added back at each DDIM step.
         prediction_type: what the denoiser predicts, see `custom.diffusion.ddim.target_for`.
-        resampling: see `MidpointInterpolator`.
+        resampling: see `Interpolator`.
         tile_size: tile in pixels, (height, width); slices up to this size are run whole.
         tile_overlap: share of a tile in common with the next.
-        batch_size: midpoints, and tiles, that go through the network at once.
-
-    Raises:
-        ValueError: another `prediction_type` than noise with a denoiser whose prior estimates noise.
+        batch_size: gaps, and tiles, that go through the network at once.
     """
 
     #: Where the compact networks differ from the defaults of their classes.
@@ -78,8 +75,6 @@ class CaLID(LatentMidpoint):
         }
         denoiser = build_part(denoiser, NeighbourDenoiser, **of_codec, **self.denoiser_defaults)
         super().__init__(autoencoder, denoiser, resampling, tile_size, tile_overlap, batch_size)
-        if denoiser.prior != "none" and prediction_type != "epsilon":
-            raise ValueError(f"prediction_type {prediction_type!r} needs a denoiser with prior 'none'.")
         self.num_inference_steps, self.refine, self.eta = num_inference_steps, refine, eta
         self.inversion_condition, self.slerp_per_phase = inversion_condition, slerp_per_phase
         self.noise_scale = noise_scale
@@ -88,25 +83,36 @@ class CaLID(LatentMidpoint):
     def validate(self) -> None:
         """See `Interpolator.validate`."""
         super().validate()
-        if not self.noise_scale >= 0:
-            raise ValueError(f"noise_scale must be 0 or more, got {self.noise_scale!r}")
-        check_steps(self.num_inference_steps, len(self.denoiser.alphas_cumprod))
-        if self.inversion_condition not in ("pair", "self"):
-            raise ValueError(f"inversion_condition is 'pair' or 'self', got {self.inversion_condition!r}")
+        check_steps(self.num_inference_steps, len(self.denoiser.alpha_bars))
+        check_number("noise_scale", self.noise_scale, 0)
+        check_number("eta", self.eta, 0, 1)
+        check_choice("inversion_condition", self.inversion_condition, ("pair", "self"))
+        check_prediction(self.prediction_type, self.denoiser)
 
     @torch.no_grad()
-    def midpoint(self, neighbours: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-        """See `MidpointInterpolator.midpoint`."""
+    def interpolate(
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
+        callback: Callable[[int, torch.Tensor], bool | None] | None = None,
+    ) -> torch.Tensor:
+        """The slice halfway, see `Interpolator.interpolate`; without seeds every item takes seed 0.
+
+        `callback` is that of `custom.diffusion.ddim.ddim_sample`.
+        """
+        self.reach.places(positions)
         slices, window = pad_slices(neighbours.squeeze(2), self.divisor)
         latents = self._encode_tiles(slices)
         pair = self._pair(slices, latents)
-        grid = self.num_inference_steps, len(self.denoiser.alphas_cumprod)
-        noise = noise_of(seeds)
+        alphas = self.denoiser.alpha_bars
+        grid = self.num_inference_steps, len(alphas)
+        noise = noise_of(seeds, len(slices))
         start = (
             self._refined_start(slices, latents, pair, grid) if self.refine else self.noise_scale * noise(latents[:, 0])
         )
-        alphas = self.denoiser.alphas_cumprod
-        z = ddim_sample(self._predictor(pair), start, timestep_pairs(*grid), alphas, self.eta, noise_fn=noise)
+        z = ddim_sample(self._predictor(pair), start, timestep_pairs(*grid), alphas, self.eta, noise, callback=callback)
         return self._decode_tiles(z)[(..., *window)]
 
     def _refined_start(
@@ -118,7 +124,7 @@ class CaLID(LatentMidpoint):
             if self.inversion_condition == "self":
                 pair = self._pair(slices[:, [side, side]], latents[:, [side, side]])
             predict = self._predictor(pair)
-            ends.append(ddim_invert(predict, latents[:, side], inversion_pairs(*grid), self.denoiser.alphas_cumprod))
+            ends.append(ddim_invert(predict, latents[:, side], inversion_pairs(*grid), self.denoiser.alpha_bars))
         if not self.slerp_per_phase:
             return slerp(*ends, 0.5)
         return slerp(*(end.transpose(1, 2) for end in ends), 0.5, start_dim=2).transpose(1, 2)
@@ -127,21 +133,21 @@ class CaLID(LatentMidpoint):
         """What the denoiser knows of the neighbours `(B, 2, *space)` and their latents `(B, 2, c, *latent)`."""
 
         def embed(tile: torch.Tensor, latent_tile: torch.Tensor) -> torch.Tensor:
-            return self.denoiser.embed_pair(2 * tile - 1, latent_tile.unflatten(1, (2, -1)))
+            return self.denoiser.embed_pair(2 * tile - 1, latent_tile)
 
-        embedding = self._on_tiles(embed, slices, latents.flatten(1, 2), slices=1)
+        embedding = self.tiler(embed, (slices, self.cell), (latents, 1), out_scale=1)
         return Pair(embedding, *self.denoiser.expect(latents))
 
     def _predictor(self, pair: Pair) -> Callable[[torch.Tensor, int], torch.Tensor]:
         """`(z, t) -> eps` for the sampler."""
-        alphas = self.denoiser.alphas_cumprod
+        alphas = self.denoiser.alpha_bars
 
         def predict(z: torch.Tensor, t: int) -> torch.Tensor:
             def denoise(tile: torch.Tensor, *known: torch.Tensor) -> torch.Tensor:
                 prediction = self.denoiser.estimate(tile, torch.full((len(tile),), t, device=z.device), Pair(*known))
                 return to_epsilon(prediction, tile, alphas[t], self.prediction_type)
 
-            return self._on_tiles(denoise, z, *pair)
+            return self.tiler(denoise, *((part, 1) for part in (z, *pair)), out_scale=1)
 
         return predict
 

@@ -20,7 +20,11 @@ class NearestFrame(Interpolator):
     """The nearer of the two known frames; halfway between them, the earlier."""
 
     def interpolate(
-        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
     ) -> torch.Tensor:
         before, after = (frame[:, None] for frame in central_pair(neighbours))
         return torch.where(_per_frame(positions, neighbours) > 0.5, after, before)
@@ -30,7 +34,11 @@ class LinearFrames(Interpolator):
     """The average of the two known frames, pixel by pixel, weighted by distance ("bilinear" in CaLID's tables)."""
 
     def interpolate(
-        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
     ) -> torch.Tensor:
         before, after = (frame[:, None] for frame in central_pair(neighbours))
         return lerp(before, after, _per_frame(positions, neighbours))
@@ -46,7 +54,11 @@ class CubicFrames(Interpolator):
     num_neighbours = 4
 
     def interpolate(
-        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
     ) -> torch.Tensor:
         t = positions.to(neighbours)
         weights = torch.stack(

@@ -56,15 +56,14 @@ class DiffAE(Interpolator):
         self.clip_clean, self.batch_size = clip_clean, batch_size
         steps = betas(**{"kind": "linear", "beta_start": 1e-4, "beta_end": 0.02, **(schedule or {})})
         self.register_buffer("alphas_cumprod", alphas_cumprod(steps), persistent=False)
+        self.alpha_bars = tuple(self.alphas_cumprod.tolist())
 
     def validate(self) -> None:
         """See `Interpolator.validate`."""
-        check_steps(self.num_inference_steps, len(self.alphas_cumprod))
+        super().validate()
+        check_steps(self.num_inference_steps, len(self.alpha_bars))
         if self.inversion_steps is not None:
-            try:
-                check_steps(self.inversion_steps, len(self.alphas_cumprod))
-            except ValueError as error:
-                raise ValueError(str(error).replace("num_inference_steps", "inversion_steps")) from None
+            check_steps(self.inversion_steps, len(self.alpha_bars), "inversion_steps")
 
     @property
     def divisor(self) -> int:
@@ -78,9 +77,14 @@ class DiffAE(Interpolator):
 
     @torch.no_grad()
     def interpolate(
-        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
+        callback: Callable[[int, torch.Tensor], bool | None] | None = None,
     ) -> torch.Tensor:
-        """See `Interpolator.interpolate`."""
+        """See `Interpolator.interpolate`; `callback` is that of `custom.diffusion.ddim.ddim_sample`."""
         slices, window = pad_slices(torch.stack(central_pair(neighbours), dim=1), (self.divisor, self.divisor))
         gaps, count = len(slices), len(positions)
         known, place = slices.flatten(0, 1).unique(dim=0, return_inverse=True)
@@ -93,7 +97,7 @@ class DiffAE(Interpolator):
         for chunk in torch.arange(gaps * count, device=noise.device).split(at_once):
             a, b, at = before[chunk], after[chunk], alpha[chunk]
             mixed = self.mix([code[a] for code in codes], [code[b] for code in codes], at)
-            rendered.append(self.render(slerp(noise[a], noise[b], at.view(-1, 1, 1, 1)), mixed))
+            rendered.append(self.render(slerp(noise[a], noise[b], at.view(-1, 1, 1, 1)), mixed, callback))
         return torch.cat(rendered).unflatten(0, (gaps, count))[(..., *window)]
 
     def conditions(self, slices: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -112,16 +116,21 @@ class DiffAE(Interpolator):
 
     def invert(self, slices: torch.Tensor, codes: Sequence[torch.Tensor]) -> torch.Tensor:
         """x_T `(n, 1, H, W)` of slices `(n, 1, H, W)` in [0, 1], given their own codes."""
-        pairs = inversion_pairs(self.inversion_steps or self.num_inference_steps, len(self.alphas_cumprod))
+        pairs = inversion_pairs(self.inversion_steps or self.num_inference_steps, len(self.alpha_bars))
         # Each step asks for the timestep that it goes to; the slice that it starts from is at the one before.
         levels = {t_next: t for t, t_next in pairs}
-        return ddim_invert(self._predictor(codes, levels), 2 * slices - 1, pairs, self.alphas_cumprod)
+        return ddim_invert(self._predictor(codes, levels), 2 * slices - 1, pairs, self.alpha_bars)
 
-    def render(self, noise: torch.Tensor, codes: Sequence[torch.Tensor]) -> torch.Tensor:
-        """The slices `(n, 1, H, W)` in [0, 1] of x_T `(n, 1, H, W)` and codes."""
-        pairs = timestep_pairs(self.num_inference_steps, len(self.alphas_cumprod))
+    def render(
+        self,
+        noise: torch.Tensor,
+        codes: Sequence[torch.Tensor],
+        callback: Callable[[int, torch.Tensor], bool | None] | None = None,
+    ) -> torch.Tensor:
+        """The slices `(n, 1, H, W)` in [0, 1] of x_T `(n, 1, H, W)` and codes; `callback` as in `interpolate`."""
+        pairs = timestep_pairs(self.num_inference_steps, len(self.alpha_bars))
         levels = {t: t for t, _ in pairs}
-        slices = ddim_sample(self._predictor(codes, levels), noise, pairs, self.alphas_cumprod)
+        slices = ddim_sample(self._predictor(codes, levels), noise, pairs, self.alpha_bars, callback=callback)
         return ((slices + 1) / 2).clamp(0, 1)
 
     def _predictor(
@@ -131,7 +140,7 @@ class DiffAE(Interpolator):
 
         def predict(x: torch.Tensor, t: int) -> torch.Tensor:
             eps = self.denoiser.unet(x, torch.full((len(x),), t, device=x.device), *codes)
-            level = alpha_bar_at(self.alphas_cumprod, levels[t])
+            level = alpha_bar_at(self.alpha_bars, levels[t])
             if not self.clip_clean or level == 1:  # a clean slice is its own estimate
                 return eps
             return to_epsilon(predict_clean(x, eps, level).clamp(-1, 1), x, level, "sample")

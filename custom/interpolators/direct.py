@@ -11,27 +11,24 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from custom.interpolators.bisection import MidpointInterpolator
+from custom.interpolators.base import Interpolator, Reach
 from custom.networks.padding import pad_slices
 from custom.networks.tiling import FrameTiler
 
-_ON_GRID = 1e-4
 
-
-class DirectInterpolator(MidpointInterpolator):
-    """Asks a network for the slices at all its positions at once, and reaches others by bisection.
-
-    With n outputs, a network knows the positions k / (n + 1) of a gap. Where all positions asked for are among them it
-    runs once; otherwise its middle output serves as the midpoint of a bisection.
+class DirectInterpolator(Interpolator):
+    """Asks a network for the slices at all its positions at once: with n outputs, the positions k / (n + 1) of a gap.
 
     Args:
         network: maps known slices `(B, num_neighbours, H, W)` in [0, 1] to `(B, num_outputs, H, W)`. Has the attributes
             `num_neighbours`, 2 or 4; `num_outputs`, an odd number; `divisor`, what H and W must be multiples of; and
             where only one size will do, `fixed_size`, that height and width.
-        resampling: see `MidpointInterpolator`.
+        resampling: see `Interpolator`.
         tile_size: tile in pixels, (height, width), for larger slices; networks of a fixed size have their own.
         tile_overlap: share of a tile in common with the next.
         batch_size: gaps, and tiles, that go through the network at once.
+        most_steps: the widest gap that the network is trained on, in steps between its frames, where that is less than
+            its positions allow: those of 11 outputs are the common ones of gaps of 4 and of 6 steps. None: no less.
 
     Raises:
         ValueError: the network has an even number of outputs, none of which is the middle.
@@ -44,12 +41,13 @@ class DirectInterpolator(MidpointInterpolator):
         tile_size: Sequence[int] = (160, 160),
         tile_overlap: float = 0.2,
         batch_size: int = 16,
+        most_steps: int | None = None,
     ) -> None:
         super().__init__()
         if network.num_outputs % 2 == 0:
             raise ValueError(f"num_outputs must be odd, got {network.num_outputs}.")
         self.network, self.resampling, self.batch_size = network, resampling, batch_size
-        self.num_neighbours, self.intervals = network.num_neighbours, network.num_outputs + 1
+        self.num_neighbours, self.reach = network.num_neighbours, Reach(network.num_outputs + 1, most_steps)
         self.fixed_size = getattr(network, "fixed_size", None)
         size = tile_size if self.fixed_size is None else (self.fixed_size,) * 2
         self.tiler = FrameTiler(size, tile_overlap, batch_size, cell=network.divisor)
@@ -70,34 +68,31 @@ class DirectInterpolator(MidpointInterpolator):
         outputs = self.network(image)
         if count is None:
             return outputs
-        if self.intervals % (count + 1):
-            raise ValueError(f"{count} evenly spaced slices are not among the {self.intervals - 1} of the network.")
-        step = self.intervals // (count + 1)
+        if self.reach.steps % (count + 1):
+            raise ValueError(f"{count} evenly spaced slices are not among the {self.reach.steps - 1} of the network.")
+        step = self.reach.steps // (count + 1)
         return outputs[:, step - 1 :: step]
+
+    def validate(self) -> None:
+        """See `Interpolator.validate`."""
+        super().validate()
+        self.tiler.validate(self.network.divisor)
 
     @torch.no_grad()
     def interpolate(
-        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
     ) -> torch.Tensor:
         """See `Interpolator.interpolate`."""
-        self.validate()
-        places = positions * self.intervals
-        if (places - places.round()).abs().max() > _ON_GRID * self.intervals:
-            return super().interpolate(neighbours, positions, seeds)
-        return self._between(neighbours)[:, places.round().long() - 1]
-
-    def midpoint(self, neighbours: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-        """See `MidpointInterpolator.midpoint`; deterministic."""
-        return self._between(neighbours)[:, self.intervals // 2 - 1]
-
-    @torch.no_grad()
-    def _between(self, neighbours: torch.Tensor) -> torch.Tensor:
-        """All the network's outputs `(B, num_outputs, 1, H, W)` of known slices `(B, K, 1, H, W)`, in tiles."""
+        places = [place - 1 for place in self.reach.places(positions)]
         slices, divisor = neighbours.squeeze(2), self.network.divisor
         # The first A-line is a neighbour of the last: rows go on around the frame.
-        turn = min(4 * divisor, slices.shape[-2]) if self.wrap_rows else 0
+        turn = min(4 * divisor, slices.shape[-2]) if wrap_rows else 0
         slices = F.pad(slices, (0, 0, turn, turn), mode="circular") if turn else slices
         least = [divisor if extent > (self.fixed_size or 0) else self.fixed_size for extent in slices.shape[-2:]]
         padded, window = pad_slices(slices, least)
-        outputs = self.tiler(self.network, (padded, divisor), out_scale=divisor)[(..., *window)]
-        return outputs[..., turn : outputs.shape[-2] - turn, :].clamp(0, 1).unsqueeze(2)
+        outputs = self.tiler(self.network, (padded, divisor), out_scale=divisor)[..., *window]
+        return outputs[:, places, turn : outputs.shape[-2] - turn].clamp(0, 1).unsqueeze(2)

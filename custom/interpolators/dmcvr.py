@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from custom.diffusion.interpolation import lerp, slerp
+from custom.interpolators.base import check_choice
 from custom.interpolators.diffae import DiffAE
 from custom.networks.medformer import MedFormer
 from custom.networks.parts import build_part
@@ -57,8 +58,7 @@ class DMCVR(DiffAE):
     def validate(self) -> None:
         """See `Interpolator.validate`."""
         super().validate()
-        if self.morphology_mixing not in ("slerp", "lerp"):
-            raise ValueError(f"morphology_mixing is 'slerp' or 'lerp', got {self.morphology_mixing!r}")
+        check_choice("morphology_mixing", self.morphology_mixing, ("slerp", "lerp"))
 
     def train(self, mode: bool = True) -> DMCVR:
         """As any module's, but for the segmentation network, whose norms stay as they were trained."""

@@ -48,7 +48,11 @@ class LatentAverage(Interpolator):
 
     @torch.no_grad()
     def interpolate(
-        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
     ) -> torch.Tensor:
         """See `Interpolator.interpolate`."""
         slices, window = pad_slices(torch.stack(central_pair(neighbours), dim=1), self.network.divisor)

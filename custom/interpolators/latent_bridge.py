@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from custom.diffusion.bridge import bridge_sample
-from custom.interpolators.latent_midpoint import LatentMidpoint, noise_of
+from custom.interpolators.base import check_choice, check_number, check_steps
+from custom.interpolators.latent import LatentMidpoint, noise_of
 from custom.networks.bridge_denoiser import BridgeDenoiser
 from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
@@ -33,10 +34,10 @@ class LatentBridge(LatentMidpoint):
         kind: "rectified_flow" or "brownian_bridge".
         noise_scale: standard deviation of that noise, in training and in sampling.
         num_inference_steps: steps from the mean to the end; 1 gives the expected slice of a Brownian bridge.
-        resampling: see `MidpointInterpolator`.
+        resampling: see `Interpolator`.
         tile_size: tile in pixels, (height, width); slices up to this size are run whole.
         tile_overlap: share of a tile in common with the next.
-        batch_size: midpoints, and tiles, that go through the network at once.
+        batch_size: gaps, and tiles, that go through the network at once.
     """
 
     def __init__(
@@ -60,12 +61,9 @@ class LatentBridge(LatentMidpoint):
     def validate(self) -> None:
         """See `Interpolator.validate`."""
         super().validate()
-        if self.kind not in KINDS:
-            raise ValueError(f"kind is one of {', '.join(KINDS)}, got {self.kind!r}")
-        if not self.noise_scale >= 0:
-            raise ValueError(f"noise_scale must be 0 or more, got {self.noise_scale!r}")
-        if not isinstance(self.num_inference_steps, int) or self.num_inference_steps < 1:
-            raise ValueError(f"num_inference_steps must be at least 1, got {self.num_inference_steps!r}")
+        check_choice("kind", self.kind, KINDS)
+        check_number("noise_scale", self.noise_scale, 0)
+        check_steps(self.num_inference_steps)
 
     def bridge_from(
         self, guess: torch.Tensor, variance: torch.Tensor, noise_fn: Callable[[torch.Tensor], torch.Tensor]
@@ -81,19 +79,30 @@ class LatentBridge(LatentMidpoint):
         return (guess + sigma * noise_fn(guess), 0.0) if self.kind == "rectified_flow" else (guess, sigma)
 
     @torch.no_grad()
-    def midpoint(self, neighbours: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-        """See `MidpointInterpolator.midpoint`."""
+    def interpolate(
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
+        callback: Callable[[int, torch.Tensor], bool | None] | None = None,
+    ) -> torch.Tensor:
+        """The slice halfway, see `Interpolator.interpolate`; without seeds every item takes seed 0.
+
+        `callback` is that of `custom.diffusion.bridge.bridge_sample`.
+        """
+        self.reach.places(positions)
         slices, window = pad_slices(neighbours.squeeze(2), self.divisor)
         latents = self._encode_tiles(slices)
-        noise = noise_of(seeds)
+        noise = noise_of(seeds, len(slices))
         start, sigma = self.bridge_from(*self.denoiser.expect(latents), noise)
 
         def estimate_end(x: torch.Tensor, time: float) -> torch.Tensor:
             def on_tile(tile: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
                 times = torch.full((len(tile),), time, device=tile.device, dtype=tile.dtype)
-                return self.denoiser(tile, times, pair.unflatten(1, (2, -1)))
+                return self.denoiser(tile, times, pair)
 
-            return self._on_tiles(on_tile, x, latents.flatten(1, 2))
+            return self.tiler(on_tile, (x, 1), (latents, 1), out_scale=1)
 
-        end = bridge_sample(estimate_end, start, self.num_inference_steps, sigma, noise)
+        end = bridge_sample(estimate_end, start, self.num_inference_steps, sigma, noise, callback)
         return self._decode_tiles(end)[(..., *window)]

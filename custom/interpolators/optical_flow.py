@@ -39,7 +39,11 @@ class FlowMidpoint(Interpolator):
 
     @torch.no_grad()
     def interpolate(
-        self, neighbours: torch.Tensor, positions: torch.Tensor, seeds: Sequence[int] | None = None
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
     ) -> torch.Tensor:
         """See `Interpolator.interpolate`; runs on the CPU, image by image."""
         before, after = central_pair(neighbours)

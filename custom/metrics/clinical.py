@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from custom.phantoms.cmr_anatomy import CmrLabel
+from custom.scans.labels import CmrLabel
 
 MYOCARDIUM_G_PER_ML = 1.05
 """Density of myocardium, by which clinics turn its volume into mass."""

@@ -228,7 +228,8 @@ class FusionAutoencoder(nn.Module):
         Args:
             latents: `(B, L, c, H/8, W/8)`, as `encode` gives them.
             key_frames: the first and the last frame of the window, `(B, 2, C, H, W)` in [-1, 1].
-            positions: position of each of the `L` frames in the window, `(L,)`, 0 at the first, 1 at the last.
+            positions: position of each of the `L` frames in the window, `(L,)`, 0 at the first, 1 at the last; on the
+                CPU, where reading them costs nothing.
 
         Returns:
             `(B, L, C, H, W)` in about [-1, 1].
@@ -258,6 +259,6 @@ class FusionAutoencoder(nn.Module):
             noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype).to(mean.device)
             noise[:, [0, -1]] = 0
             latents = mean + latent_noise_std * mean.detach().std() * noise
-        positions = torch.linspace(0, 1, frames.shape[1], device=frames.device)
+        positions = torch.linspace(0, 1, frames.shape[1])
         key_features = [level[:, [0, -1]] for level in features]
         return self.decoder(latents, key_features, positions), mean, log_variance

@@ -117,6 +117,7 @@ class NeighbourDenoiser(LatentPrior):
 
     Attributes:
         alphas_cumprod: the noise schedule, `(T,)` float32.
+        alpha_bars: the same as numbers, for samplers: no device has to be asked for them.
         divisor: what the sizes of a latent must be multiples of.
 
     Raises:
@@ -154,6 +155,7 @@ class NeighbourDenoiser(LatentPrior):
         self.divisor = 2 ** (len(channels) - 1)
         alphas = alphas_cumprod(betas(**{"beta_end": 0.0195, **(schedule or {})}))
         self.register_buffer("alphas_cumprod", alphas.float(), persistent=False)
+        self.alpha_bars = tuple(alphas.float().tolist())
 
         width = channels[0]
         common = {

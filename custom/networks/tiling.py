@@ -11,32 +11,45 @@ Tile positions are MONAI's `dense_patch_slices`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 
 import torch
 from monai.data.utils import dense_patch_slices
+
+from custom.networks.batching import BatchSize
 
 
 class FrameTiler:
     """Applies a map to overlapping tiles of maps that share one field of view.
 
     Args:
-        tile_size: height and width of a tile in pixels, multiples of `cell`.
+        tile_size: height and width of a tile in pixels, see `validate`; frames up to this size are run whole.
         overlap: share of a tile that it has in common with the next one, in [0, 1).
-        batch_size: tiles that go through the network at once.
+        batch_size: tiles that go through the network at once, fewer where memory is short.
         cell: pixels of one latent cell; the grid on which tiles are placed.
-
-    Raises:
-        ValueError: if the tile size is not a positive multiple of `cell`, or the overlap is out of range.
     """
 
     def __init__(
         self, tile_size: Sequence[int] = (256, 256), overlap: float = 0.25, batch_size: int = 8, cell: int = 8
     ) -> None:
-        if any(size <= 0 or size % cell for size in tile_size):
-            raise ValueError(f"tile_size is a positive multiple of {cell} in each direction, got {tuple(tile_size)}.")
-        if not 0 <= overlap < 1:
-            raise ValueError(f"overlap is in [0, 1), got {overlap}.")
-        self.tile_size, self.overlap, self.batch_size, self.cell = tuple(tile_size), overlap, batch_size, cell
+        self.tile_size, self.overlap, self.cell = tile_size, overlap, cell
+        self.batch = BatchSize(batch_size)
+
+    def validate(self, unit: int) -> None:
+        """Raise ValueError, in one line, unless a network takes such tiles.
+
+        Args:
+            unit: what height and width of a tile must be multiples of, in pixels.
+        """
+        size = self.tile_size
+        if not isinstance(size, Sequence) or len(size) != 2 or not all(isinstance(edge, int) for edge in size):
+            raise ValueError(f"tile_size is (height, width) in pixels, got {size!r}")
+        if any(edge <= 0 or edge % unit for edge in size):
+            smaller, larger = ([max(unit, (edge + up) // unit * unit) for edge in size] for up in (0, unit - 1))
+            nearest = f"{smaller} and {larger}" if smaller != larger else f"{smaller}"
+            raise ValueError(f"tile_size must be multiples of {unit}, got {list(size)}; the nearest: {nearest}")
+        if not isinstance(self.overlap, Real) or not 0 <= self.overlap < 1:
+            raise ValueError(f"tile_overlap must be at least 0 and below 1, got {self.overlap!r}")
 
     def tiles(self, cells: Sequence[int]) -> list[tuple[slice, slice]]:
         """Where the tiles of a frame of `cells` (rows, columns) lie, in cells. Every cell is in at least one."""
@@ -50,32 +63,45 @@ class FrameTiler:
         """Run `function` over tiles and blend what it returns.
 
         Args:
-            function: called with one tile of each map, `(n, C_i, h_i, w_i)`; returns `(n, C, h, w)`.
-            maps: pairs of a map `(N, C_i, H_i, W_i)` and its pixels per cell; 8 for images, 1 for latents.
+            function: called with one tile of each map, `(n, *lead_i, h_i, w_i)`; returns `(n, *lead, h, w)`.
+            maps: pairs of a map `(N, *lead_i, H_i, W_i)` and its pixels per cell: `cell` for images, 1 for latents.
             out_scale: pixels per cell of what `function` returns.
 
         Returns:
-            The blended result, `(N, C, H, W)`.
+            The blended result, `(N, *lead, H, W)`.
+
+        Raises:
+            torch.OutOfMemoryError: not even one tile fits.
         """
         reference, scale = maps[0]
         count, cells = reference.shape[0], [extent // scale for extent in reference.shape[-2:]]
-        places = [(item, tile) for item in range(count) for tile in self.tiles(cells)]
-        if len(places) == count:  # one tile covers the frame: no blending
-            parts = [function(*[m[i : i + self.batch_size] for m, _ in maps]) for i in range(0, count, self.batch_size)]
-            return torch.cat(parts)
+        tiles = self.tiles(cells)
+        places = [(item, tile) for item in range(count) for tile in tiles]
+        parts = []
         output = weights = total = None
-        for start in range(0, len(places), self.batch_size):
-            batch = places[start : start + self.batch_size]
-            result = function(*[torch.stack([m[item][:, *_scaled(tile, s)] for item, tile in batch]) for m, s in maps])
+        for piece in self.batch.pieces(len(places)):
+            try:
+                if len(tiles) == 1:  # one tile covers the frame: no blending
+                    parts.append(_single(function(*[m[piece] for m, _ in maps])))
+                    continue
+                batch = places[piece]
+                result = function(
+                    *[torch.stack([m[item][(..., *_scaled(tile, s))] for item, tile in batch]) for m, s in maps]
+                )
+            except torch.OutOfMemoryError:
+                if not self.batch.halve():
+                    raise
+                continue
+            result = _single(result)
             if output is None:
                 weights = torch.outer(*[self._ramp(extent, result) for extent in result.shape[-2:]])
-                output = result.new_zeros(count, result.shape[1], *[extent * out_scale for extent in cells])
+                output = result.new_zeros(count, *result.shape[1:-2], *[extent * out_scale for extent in cells])
                 total = result.new_zeros(output.shape[-2:])
-                for tile in self.tiles(cells):
+                for tile in tiles:
                     total[_scaled(tile, out_scale)] += weights
             for (item, tile), values in zip(batch, result, strict=True):
-                output[item][:, *_scaled(tile, out_scale)] += values * weights
-        return output / total
+                output[item][(..., *_scaled(tile, out_scale))] += values * weights
+        return torch.cat(parts) if output is None else output / total
 
     def _ramp(self, extent: int, like: torch.Tensor) -> torch.Tensor:
         """Weight along one edge of a tile: rises linearly over the overlap, so that a tile fades in from nothing."""
@@ -86,3 +112,8 @@ class FrameTiler:
 def _scaled(tile: tuple[slice, slice], scale: int) -> tuple[slice, slice]:
     rows, columns = tile
     return slice(rows.start * scale, rows.stop * scale), slice(columns.start * scale, columns.stop * scale)
+
+
+def _single(values: torch.Tensor) -> torch.Tensor:
+    """At least float32: what a network returns in half precision is not blended, nor stepped with, in it."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -108,6 +108,7 @@ class MaskedVideoDenoiser(nn.Module):
 
     Attributes:
         alphas_cumprod: the noise schedule, `(T,)` float32.
+        alpha_bars: the same as numbers, for samplers: no device has to be asked for them.
         divisor: what height and width of a latent must be multiples of.
 
     Raises:
@@ -134,6 +135,7 @@ class MaskedVideoDenoiser(nn.Module):
         self.divisor = 2 ** (len(channels) - 1)
         alphas = alphas_cumprod(betas(**(schedule or {})))
         self.register_buffer("alphas_cumprod", alphas.float(), persistent=False)
+        self.alpha_bars = tuple(alphas.float().tolist())
         # Variance of in-between latents about the linear guess; measured on training data before this network trains.
         self.register_buffer("prior_variance", torch.tensor(0.25))
         width = 4 * channels[0]

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from custom.errors import InputError
-from custom.evaluation import ablation
-from custom.evaluation.compare import compare
-from custom.evaluation.dense_stacks import dense_stacks
+from custom.papers import ablation
+from custom.papers.compare import compare
+from custom.papers.dense_stacks import dense_stacks
 from custom.papers.progression import progression
 
 FOLDER = Path(__file__).with_name("recipes")

@@ -13,11 +13,10 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from custom.diffusion.ddim import clean_estimate_after
 from custom.errors import InputError
 from custom.evaluation.batches import gather_neighbours, interpolate, stack_frames, window_seed
-from custom.evaluation.bundle_methods import LoadedMethods
 from custom.evaluation.method_grammar import parse_methods
+from custom.evaluation.methods import Networks
 from custom.evaluation.protocol_windows import protocol_windows
 from custom.evaluation.survey import survey_windows
 from custom.interpolators.base import Interpolator
@@ -30,7 +29,7 @@ def clean_estimates(method: Interpolator, item: dict[str, Any], num_steps: int, 
     """What a method takes the middle slice of a window to be after 1, 2, ..., `num_steps` steps of so many.
 
     Args:
-        method: samples with `custom.diffusion.ddim.ddim_sample` and has `num_inference_steps`.
+        method: has `num_inference_steps`, and an `interpolate` that takes the sampler's callback.
         item: a test window of three slices.
         num_steps: of the whole way.
         seed: of its noise.
@@ -41,8 +40,11 @@ def clean_estimates(method: Interpolator, item: dict[str, Any], num_steps: int, 
     neighbours = gather_neighbours([item], method.num_neighbours)
     method, middle, slices = variant(method, num_inference_steps=num_steps), torch.tensor([0.5]), []
     for steps in range(1, num_steps + 1):
-        with clean_estimate_after(steps):
-            slices.append(interpolate(method, neighbours, middle, [seed])[0, 0, 0])
+
+        def arrived(done: int, clean: torch.Tensor, steps: int = steps) -> bool:
+            return done == steps
+
+        slices.append(interpolate(method, neighbours, middle, [seed], callback=arrived)[0, 0, 0])
     return slices
 
 
@@ -97,20 +99,23 @@ def progression(
         options: further ids of the main bundle's `evaluate.json`.
 
     Raises:
-        InputError: a method without steps, and what `custom.evaluation.compare.compare` raises.
+        InputError: a method without steps, and what `custom.papers.compare.compare` raises.
     """
     specs, _ = parse_methods(methods, modality)
-    loaded = LoadedMethods(specs)
-    for label in loaded:
-        if not hasattr(loaded[label], "num_inference_steps"):
+    described = {spec.label: spec.method() for spec in specs}
+    for label, method in described.items():
+        if method.steps is None:
             raise InputError(label, "samples in no steps", "choose --methods among the diffusion methods")
     groups, _ = protocol_windows(modality, data, section, 1, seed=seed, options=options)
-    factor = min(groups[""])
-    windows = groups[""][factor]
+    factor = min(groups.main)
+    windows = groups.main[factor]
     examples = survey_windows(windows, factor).examples
     item = windows[examples[len(examples) // 2]]
     noise = window_seed(item, seed, 0)
-    estimates = {label: [s.numpy() for s in clean_estimates(loaded[label], item, num_steps, noise)] for label in loaded}
+    networks, estimates = Networks(), {}
+    for label, method in described.items():
+        slices = clean_estimates(networks(method), item, num_steps, noise)
+        estimates[label] = [estimate.numpy() for estimate in slices]
     truth = stack_frames([item])[0, factor // 2, 0].numpy()
     path = Path(output_dir) / "progression.png"
     save(progression_figure(truth, estimates, shown), path)

@@ -9,31 +9,7 @@ CaLID: UK Biobank), so they are a reminder of the order of size and of the ranki
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class PaperTable:
-    """What a paper printed.
-
-    Attributes:
-        label: mark of its columns.
-        keys: what its numbers are: keys of metrics, or "gen_seconds".
-        rows: method -> factor -> printed numbers in the order of `keys`, as our tables show them; None for a dash.
-        known_as: name of one of our methods -> name of the row that is the same method there.
-    """
-
-    label: str
-    keys: tuple[str, ...]
-    rows: Mapping[str, Mapping[int, tuple[float | None, ...]]]
-    known_as: Mapping[str, str]
-
-    def printed(self, method: str, factor: int) -> dict[str, float | None]:
-        """The paper's numbers for one of our rows by key, all None where it has no such row."""
-        numbers = self.rows.get(self.known_as.get(method, method), {}).get(factor, (None,) * len(self.keys))
-        return dict(zip(self.keys, numbers, strict=True))
-
+from custom.report.printed import PaperTable
 
 #: CardioInterp, Table 1: method -> factor -> (PSNR in dB, SSIM in %).
 CARDIOINTERP_TABLE_1: dict[str, dict[int, tuple[float, float]]] = {
@@ -95,11 +71,13 @@ _AVERAGES = {
 
 def cardiointerp_paper() -> PaperTable:
     """Table 1 of CardioInterp."""
-    return PaperTable("paper, other data", ("psnr", "ssim"), CARDIOINTERP_TABLE_1, {})
+    label = "paper, other data"
+    note = f'Columns marked "{label}" are numbers printed in the CardioInterp paper: private data, not comparable with '
+    return PaperTable(label, note + "ours.", ("psnr", "ssim"), CARDIOINTERP_TABLE_1, {}, "factors")
 
 
 def calid_paper(dimensions: str) -> PaperTable:
-    """Table I of CaLID, as seen from one of its halves; it only has midpoints, factor 2.
+    """Tables I and II of CaLID, as seen from one half of the first; it only has midpoints, factor 2.
 
     Args:
         dimensions: "2D" or "2D+T". Rows of the other half keep it in their names: "CaLID (2D)".
@@ -110,4 +88,11 @@ def calid_paper(dimensions: str) -> PaperTable:
             rows[model if half == dimensions else f"{model} ({half})"] = {2: numbers}
     known_as = {ours: theirs if theirs in rows else f"{theirs} (2D)" for ours, theirs in _AVERAGES.items()}
     keys = ("psnr", "ssim", "lpips", "rfid", "gen_seconds")
-    return PaperTable("paper (UK Biobank, not comparable)", keys, rows, known_as)
+    label = "paper (UK Biobank, not comparable)"
+    note = f'Columns marked "{label}" are the numbers printed in Table I of the CaLID paper.'
+    anatomy = CALID_TABLE_2, "paper (UK Biobank, unit of distances not stated)"
+    return PaperTable(label, note, keys, rows, known_as, "metrics", *anatomy)
+
+
+#: Modality (`custom.evaluation.modality`) -> the table that stands beside ours.
+PAPERS = {"oct": cardiointerp_paper(), "cmr": calid_paper("2D"), "cmr_cine": calid_paper("2D+T")}

@@ -10,7 +10,6 @@ ventricle's free wall, y towards the diaphragm, as a short-axis slice is shown (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
@@ -18,18 +17,7 @@ from custom.phantoms.cmr_base import HeartBase
 from custom.phantoms.cmr_fields import Noise3d, cover, filaments, paint, tube
 from custom.phantoms.cmr_motion import Chamber, Cycle, distance_from_square
 from custom.phantoms.oct_fields import smooth_min
-
-
-class CmrLabel(IntEnum):
-    """Ids of the truth, as in ACDC: the wall of the right ventricle and everything above the valves is background.
-
-    Papillary muscles and trabeculae of the left ventricle belong to the cavity, as clinical contours draw it.
-    """
-
-    BACKGROUND = 0
-    LV_CAVITY = 1
-    MYOCARDIUM = 2
-    RV_CAVITY = 3
+from custom.scans.labels import CmrLabel
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from custom.evaluation.modality import MODALITIES, Modality
+from custom.evaluation.records import by_patient
 from custom.metrics.statistics import bootstrap_interval
 from custom.pictures.plotting import ACQUIRED, label_axes, label_row, panels, save, show_error, show_frame
 from custom.pictures.temporal import temporal_profiles
-from custom.report.tables import by_patient
 
 MARKERS = ["o-", "s--", "D-.", "^-", "v--", "P-.", "*-", "X--", "p-.", "h-"]
 

@@ -15,11 +15,12 @@ from scipy.ndimage import map_coordinates
 from custom.errors import InputError
 from custom.geometry import spacing_from_affine
 from custom.scans.heart_centre import motion_centre
+from custom.scans.labels import CmrLabel
 from custom.scans.stacks import inspect_stack
 
 #: Degrees that each plane is turned about the long axis, from the one towards the right ventricle.
 VIEWS = {"4ch": 0.0, "2ch": 60.0, "3ch": 120.0}
-LV_CAVITY, RV_CAVITY = 1, 3  # as `custom.phantoms.cmr.CmrLabel`; other label files need the first only
+LV_CAVITY, RV_CAVITY = CmrLabel.LV_CAVITY, CmrLabel.RV_CAVITY  # other label files need the first only
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,17 +10,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from custom.evaluation.anatomy import THEIRS, anatomy_table
 from custom.evaluation.modality import Modality
 from custom.evaluation.protocol import InterpolationBenchmark
 from custom.evaluation.records import read_rows
 from custom.evaluation.scoring import NOT_AVAILABLE
-from custom.evaluation.speed import machine, speed_ratio, speed_table, write_speed
+from custom.evaluation.speed import machine
+from custom.evaluation.summary import Line
 from custom.files import atomic
 from custom.pictures.pareto import Point, pareto_figure
 from custom.pictures.plotting import save
+from custom.report.anatomy import anatomy_table
 from custom.report.page import Page, PageTable, write_page
-from custom.report.table_1 import Line, table_1
+from custom.report.printed import PaperTable
+from custom.report.speed import speed_ratio, speed_table, write_speed
+from custom.report.table_1 import table_1
 from custom.report.tables import FIRST_MEASURE, counted, details_table, latex_table, markdown_table
 from custom.report.verdict import sentence, verdicts
 
@@ -46,6 +49,7 @@ def write_report(
     speed: Sequence[Mapping[str, Any]],
     anatomy: Sequence[Mapping[str, Any]],
     folder: Path,
+    paper: PaperTable,
     skipped: Mapping[str, str],
     command: str,
     source: str,
@@ -57,6 +61,7 @@ def write_report(
         speed: rows of `custom.evaluation.speed.measure_speed`.
         anatomy: rows of `custom.evaluation.anatomy.anatomy_rows`; may be empty.
         folder: of the comparison.
+        paper: whose numbers stand beside ours.
         skipped: what took no part -> why.
         command: that made the comparison.
         source: the data, in words.
@@ -76,13 +81,13 @@ def write_report(
             name = f"{_GROUPS[group]}, " if group else ""
             verdict[f"{name}×{verdict_factor}"] = said
         heading = _GROUPS[group] or "All measures"
-        sections[heading] = _measure_tables(benchmark.summary, modality, in_form=not group)
+        sections[heading] = _measure_tables(benchmark.summary, modality, paper, in_form=not group)
     header, body = speed_table(speed, modality.image)
     note = f"The {modality.image} in the middle of a gap, median of three calls. {machine()}."
     sections["Speed"] = [PageTable("", header, body, note)]
     verdict["Speed"] = _speed_sentences(speed, modality)
     if anatomy:
-        sections["Anatomy"] = [_write_anatomy(anatomy, folder)]
+        sections["Anatomy"] = [_write_anatomy(anatomy, folder, paper)]
     patients, images = first.summary[0]["patients"], first.summary[0]["images"]
     subtitle = f"{source}: {patients} patient(s), {images} unknown {modality.image}s at ×{min(first.windows)}; "
     subtitle += f"{len(speed)} methods."
@@ -93,23 +98,23 @@ def write_report(
     title = {"oct": "Frames between the B-scans of a pullback", "cmr": "Slices between those of a cardiac stack"}
     page = Page(
         title.get(modality.key, "Cine slices between those of a cardiac cine") + ": which method?",
-        subtitle, verdict, sections, _figures(folder), facts, command, [modality.protocol],
+        subtitle, verdict, sections, _figures(folder), facts, command, [modality.protocol + paper.note],
     )  # fmt: skip
     write_page(page, folder / "index.html")
     return folder / "index.html"
 
 
-def _measure_tables(summary: list[Line], modality: Modality, in_form: bool) -> list[PageTable]:
+def _measure_tables(summary: list[Line], modality: Modality, paper: PaperTable, in_form: bool) -> list[PageTable]:
     tables = []
-    header, body = table_1(summary, modality) if in_form else ((), ())
+    header, body = table_1(summary, modality, paper) if in_form else ((), ())
     if body:
-        tables.append(PageTable("In the form of the paper's table", header, body, theirs=modality.paper.label))
+        tables.append(PageTable("In the form of the paper's table", header, body, theirs=paper.label))
     for factor in sorted({line["factor"] for line in summary}):
         here = [line for line in summary if line["factor"] == factor]
-        header, body = details_table(here, modality)
+        header, body = details_table(here, modality, paper)
         best = frozenset(_best(here, modality))
         note = f"{counted(here, modality)} Brackets: 95 % bootstrap interval over patients; p: Wilcoxon over patients."
-        tables.append(PageTable(f"×{factor}", header, body, note, best, modality.paper.label))
+        tables.append(PageTable(f"×{factor}", header, body, note, best, paper.label))
     return tables
 
 
@@ -155,14 +160,14 @@ def _draw_pareto(benchmark: InterpolationBenchmark, speed: Sequence[Mapping[str,
     save(pareto_figure(points, modality.image), folder / "figures" / "pareto.png")
 
 
-def _write_anatomy(rows: Sequence[Mapping[str, Any]], folder: Path) -> PageTable:
+def _write_anatomy(rows: Sequence[Mapping[str, Any]], folder: Path, paper: PaperTable) -> PageTable:
     """Write `anatomy.csv`, `.md` and `.tex`; returns the table of the page."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
     with atomic(folder / "anatomy.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, keys, restval=NOT_AVAILABLE)
         writer.writeheader()
         writer.writerows(rows)
-    header, body = anatomy_table(rows)
+    header, body = anatomy_table(rows, paper)
     note = "Interpolated slices segmented and compared with the labels of the true slices; Original: the true slices "
     note += "segmented. Distances are over structures that were found; missed ones are counted apart, with Dice 0."
     with atomic(folder / "anatomy.md") as temporary:
@@ -170,7 +175,7 @@ def _write_anatomy(rows: Sequence[Mapping[str, Any]], folder: Path) -> PageTable
         temporary.write_text("\n".join(text) + "\n", encoding="utf-8")
     with atomic(folder / "anatomy.tex") as temporary:
         temporary.write_text(latex_table(header, body, note), encoding="utf-8")
-    return PageTable("In the form of CaLID's Table II", header, body, note, theirs=THEIRS)
+    return PageTable("In the form of CaLID's Table II", header, body, note, theirs=paper.anatomy_label)
 
 
 def _figures(folder: Path) -> dict[Path, str]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from custom.evaluation.modality import Modality
+from custom.evaluation.records import by_patient
 from custom.evaluation.scoring import NOT_AVAILABLE, Metric
 from custom.metrics.statistics import PairedDifference, bootstrap_interval, paired_difference
-from custom.report.tables import by_patient
 
 LEVEL = 0.05
 

@@ -3,7 +3,7 @@
 
 """Segmentations of short-axis stacks: read on the grid of their image, cut like it, and what a mask leaves open.
 
-Classes are those of `custom.phantoms.cmr_anatomy.CmrLabel`. A datalist entry names the mask of its image ("label") and,
+Classes are those of `CmrLabel`. A datalist entry names the mask of its image ("label") and,
 where the mask draws some structures only, which ones ("label_classes", e.g. [1]): all else in it may be background or
 any of the others. Without "label_classes" a mask knows all classes.
 """
@@ -11,14 +11,27 @@ any of the others. Without "label_classes" a mask knows all classes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
 
 from custom.errors import InputError
-from custom.phantoms.cmr_anatomy import CmrLabel
 from custom.scans.nifti import open_nifti
-from custom.scans.stacks import StackInfo
+from custom.scans.scan import Scan
+
+
+class CmrLabel(IntEnum):
+    """Numbers in a mask, as in ACDC: the wall of the right ventricle and everything above the valves is background.
+
+    Papillary muscles and trabeculae of the left ventricle belong to the cavity, as clinical contours draw it.
+    """
+
+    BACKGROUND = 0
+    LV_CAVITY = 1
+    MYOCARDIUM = 2
+    RV_CAVITY = 3
+
 
 CLASS_NAMES: dict[int, str] = {
     int(CmrLabel.LV_CAVITY): "LV cavity",
@@ -37,7 +50,7 @@ MASK_NUMBERS: dict[str, dict[int, int]] = {
 _REMEDY = "draw it on the grid of its image, with the numbers 0 background, 1 LV cavity, 2 myocardium, 3 RV cavity"
 
 
-def read_labels(path: str | Path, image: StackInfo, num_classes: int = NUM_CLASSES) -> np.ndarray:
+def read_labels(path: str | Path, image: Scan, num_classes: int = NUM_CLASSES) -> np.ndarray:
     """The mask of a stack or cine, sliced as its image is.
 
     Args:
@@ -161,7 +174,7 @@ class LabelSet:
         InputError: an entry names classes that are none.
     """
 
-    def __init__(self, data: Sequence[Mapping], infos: Sequence[StackInfo], num_classes: int = NUM_CLASSES) -> None:
+    def __init__(self, data: Sequence[Mapping], infos: Sequence[Scan], num_classes: int = NUM_CLASSES) -> None:
         self.paths = [entry.get("label") for entry in data]
         self.known = [known_classes(entry, num_classes) for entry in data]
         self._infos, self._num_classes = infos, num_classes

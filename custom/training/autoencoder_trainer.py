@@ -14,6 +14,7 @@ from monai.utils.enums import CommonKeys as Keys
 from torch import nn
 from torch.optim import Optimizer
 
+from custom.training.loss_log import scalars
 from custom.training.losses import adaptive_weight, hinge_discriminator_loss, hinge_generator_loss, kl_divergence
 from custom.training.randomness import iteration_generator
 from custom.weights import unwrapped
@@ -56,7 +57,7 @@ class AutoencoderTrainer(Trainer):
         epoch_length, non_blocking, prepare_batch, postprocessing, key_train_metric, additional_metrics, metric_cmp_fn,
             train_handlers, decollate, to_kwargs, amp_kwargs: as in `monai.engines.SupervisedTrainer`.
 
-    After an iteration `engine.state.output` holds "image" and "pred" in [0, 1], "loss" and every term as floats.
+    After an iteration `engine.state.output` holds "image" and "pred" in [0, 1], "loss" and every term as scalars.
 
     Raises:
         ValueError: a discriminator without an optimizer.
@@ -131,10 +132,9 @@ class AutoencoderTrainer(Trainer):
         reconstruction, terms = self._train_autoencoder(frames, adversarial, scaler)
         terms["discriminator"] = self._train_discriminator(frames, reconstruction, scaler) if adversarial else 0.0
         scaler.update()
-        terms = {name: value.item() if isinstance(value, torch.Tensor) else value for name, value in terms.items()}
         # Put into the state before the event, as MONAI's engines do: decollation and postprocessing start from there.
         prediction = ((reconstruction + 1) / 2).clamp(0, 1)
-        engine.state.output = {Keys.IMAGE: images, Keys.PRED: prediction, **terms}
+        engine.state.output = {Keys.IMAGE: images, Keys.PRED: prediction, **scalars(terms)}
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return engine.state.output
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from monai.engines import default_prepare_batch
 
 from custom.diffusion.bridge import bridge_point
 from custom.interpolators.latent_bridge import LatentBridge
-from custom.training.prepare_batch import DrawingPrepareBatch
+from custom.training.task import Task
 
 
-class BridgePrepareBatch(DrawingPrepareBatch):
+class BridgeTask(Task):
     """Draws a time and noise for a batch of slice triplets and asks for the end of the bridge.
 
     Args:
@@ -30,26 +29,19 @@ class BridgePrepareBatch(DrawingPrepareBatch):
         network.validate()
         self.network, self.start_share = network, start_share
 
-    def __call__(
-        self,
-        batchdata: dict[str, torch.Tensor],
-        device: str | torch.device | None = None,
-        non_blocking: bool = False,
-        **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor, tuple, dict]:
-        """Input of the network, label of `WeightedNoiseLoss`, no arguments, and the network's keywords.
+    def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """See `Task.make`: a place on the bridge, label of `WeightedNoiseLoss`, the time and the condition.
 
         Args:
-            batchdata: has "image" `(B, 3, 1, *space)` in [0, 1].
-            device: of everything returned.
-            non_blocking: as in `Tensor.to`.
-            kwargs: further arguments for `Tensor.to`.
+            batch: has "image" `(B, 3, 1, *space)`.
+
+        Raises:
+            RuntimeError: it is not among the engine's handlers.
         """
         generator = self.generator()
-        slices, _ = default_prepare_batch(batchdata, device, non_blocking, **kwargs)
+        latents = self.encode(self.network, batch["image"])
+        end, neighbour_latents = latents[:, 1], latents[:, [0, 2]]
         with torch.no_grad():
-            latents = self.network.encode_latents(slices)
-            end, neighbour_latents = latents[:, 1], latents[:, [0, 2]]
             guess, variance = self.network.denoiser.expect(neighbour_latents)
         at_start, share = torch.rand(2, len(end), generator=generator)
         times = torch.where(at_start < self.start_share, 0.0, share).to(end)
@@ -59,4 +51,4 @@ class BridgePrepareBatch(DrawingPrepareBatch):
         weight = 1 / variance.mean(dim=tuple(range(1, variance.ndim)), keepdim=True)
         label = torch.cat([end, weight.expand_as(end[:, :1])], dim=1)
         inputs = bridge_point(start, end, times, noise, sigma)
-        return inputs, label, (), {"times": times, "neighbour_latents": neighbour_latents}
+        return inputs, label, {"times": times, "neighbour_latents": neighbour_latents}

@@ -15,29 +15,24 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from monai.engines import PrepareBatch
 from monai.engines.utils import IterationEvents
 from monai.inferers import Inferer
 from monai.utils.enums import CommonKeys as Keys
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
-from torch.optim import Optimizer
 
+from custom.training.adversary import Adversary
+from custom.training.task import Task
 from custom.weights import unwrapped
 
 
-class CyclePrepareBatch(PrepareBatch):
+class CycleTask(Task):
     """Makes triplets `(B, 3, 1, H, W)` inputs `(B, 3, H, W)`, with their middle slices `(B, 1, H, W)` as labels."""
 
-    def __call__(
-        self,
-        batchdata: dict[str, torch.Tensor],
-        device: str | torch.device | None = None,
-        non_blocking: bool = False,
-        **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        slices = batchdata["image"].squeeze(2).to(device, non_blocking=non_blocking, **kwargs)
-        return slices, slices[:, 1:2]
+    def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """See `Task.make`; no keywords."""
+        slices = batch["image"].squeeze(2)
+        return slices, slices[:, 1:2], {}
 
 
 class CycleInferer(Inferer):
@@ -121,12 +116,11 @@ class DiscriminatorStep:
 
     Args:
         loss: of the generator.
-        discriminator: the loss's own, or that under `DistributedDataParallel`.
-        optimizer: of the discriminator.
+        adversary: the loss's discriminator, with its optimizer.
     """
 
-    def __init__(self, loss: CycleLoss, discriminator: nn.Module, optimizer: Optimizer) -> None:
-        self.loss, self.discriminator, self.optimizer = loss, discriminator, optimizer
+    def __init__(self, loss: CycleLoss, adversary: Adversary) -> None:
+        self.loss, self.adversary = loss, adversary
 
     def attach(self, engine: Any) -> None:
         # Before decollation, which turns the output into a list.
@@ -136,14 +130,14 @@ class DiscriminatorStep:
         output = engine.state.output
         terms = dict(self.loss.terms)
         if self.loss.adversarial_weight:
-            self.discriminator.requires_grad_(True).train()
-            self.optimizer.zero_grad(set_to_none=True)
-            real = _cross_entropy(self.discriminator, output[Keys.LABEL], real=True)
-            fake = _cross_entropy(self.discriminator, output[Keys.PRED][:, :1].detach(), real=False)
+            discriminator = self.adversary.network.requires_grad_(True).train()
+            self.adversary.optimizer.zero_grad(set_to_none=True)
+            real = _cross_entropy(discriminator, output[Keys.LABEL], real=True)
+            fake = _cross_entropy(discriminator, output[Keys.PRED][:, :1].detach(), real=False)
             terms["discriminator"] = 0.5 * (real + fake)
             terms["discriminator"].backward()
-            self.optimizer.step()
-        output.update({name: term.item() for name, term in terms.items()})
+            self.adversary.optimizer.step()
+        output.update({name: term.detach() for name, term in terms.items()})
 
 
 def _cross_entropy(discriminator: nn.Module, slices: torch.Tensor, real: bool) -> torch.Tensor:

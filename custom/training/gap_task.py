@@ -10,11 +10,10 @@ from typing import Any
 
 import torch
 
-from custom.training.prepare_batch import DrawingPrepareBatch
-from custom.training.validation import GapPrepareBatch
+from custom.training.task import Task
 
 
-class GapTaskPrepareBatch(DrawingPrepareBatch):
+class GapTask(Task):
     """Splits windows into what `custom.interpolators.direct.DirectInterpolator` takes and should return.
 
     Args:
@@ -28,37 +27,39 @@ class GapTaskPrepareBatch(DrawingPrepareBatch):
         ValueError: another number of neighbours.
     """
 
+    reads = ("image", "outer")
+
     def __init__(self, num_neighbours: int = 2, gaps: Sequence[int] | None = None, seed: int = 0) -> None:
         super().__init__(seed)
         if num_neighbours not in (2, 4):
             raise ValueError(f"num_neighbours is 2 or 4, got {num_neighbours!r}.")
         self.num_neighbours, self.gaps = num_neighbours, gaps
 
-    def __call__(
-        self,
-        batchdata: dict[str, torch.Tensor],
-        device: str | torch.device | None = None,
-        non_blocking: bool = False,
-        **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor, tuple, dict]:
-        """Input `(B, num_neighbours, H, W)`, label `(B, m, H, W)`, no arguments, and "count", m.
+    def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """See `Task.make`: `(B, num_neighbours, H, W)` to `(B, m, H, W)`, and "count", m.
 
         Args:
-            batchdata: has "image" `(B, L, 1, H, W)` in [0, 1], and may have "outer".
-            device: of everything returned.
-            non_blocking: as in `Tensor.to`.
-            kwargs: further arguments for `Tensor.to`.
+            batch: has "image" `(B, L, 1, H, W)`, and may have "outer".
         """
+        frames = batch["image"].squeeze(2)
         if self.gaps is None:
-            known, unknown = GapPrepareBatch()(batchdata, device, non_blocking, **kwargs)
+            known, unknown = frames[:, [0, -1]], frames[:, 1:-1]
             if self.num_neighbours == 4:
-                outer = batchdata["outer"].squeeze(2).to(known) if "outer" in batchdata else known
+                outer = batch["outer"].squeeze(2) if "outer" in batch else known
                 known = torch.cat([outer[:, :1], known, outer[:, 1:]], dim=1)
         else:
-            frames = batchdata["image"].squeeze(2).to(device, non_blocking=non_blocking, **kwargs)
             gap = self.gaps[int(torch.randint(len(self.gaps), (), generator=self.generator()))]
             first = (frames.shape[1] - 1 - (self.num_neighbours - 1) * gap) // 2
             places = [first + k * gap for k in range(self.num_neighbours)]
             left = places[self.num_neighbours // 2 - 1]
             known, unknown = frames[:, places], frames[:, left + 1 : left + gap]
-        return known, unknown, (), {"count": unknown.shape[1]}
+        return known, unknown, {"count": unknown.shape[1]}
+
+
+class WindowTask(Task):
+    """Splits windows `(B, L, 1, *space)` into key frames `(B, 2, *space)` and those between, `(B, L - 2, *space)`."""
+
+    def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """See `Task.make`; no keywords."""
+        frames = batch["image"].squeeze(2)
+        return frames[:, [0, -1]], frames[:, 1:-1], {}

@@ -14,6 +14,9 @@ import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
 from torch import nn
+from torch.utils.data import Dataset
+
+from custom.training.loaders import training_loader
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ def measure_latent_statistics(
     and leaves them so. The loader's sampler is set to epoch 0, so that it does not depend on earlier training either.
 
     Args:
-        codec: has `encode_latents` (`custom.training.prepare_batch.Codec`) and `set_latent_statistics(mean, std)`.
+        codec: has `encode_latents` (`custom.training.task.Codec`) and `set_latent_statistics(mean, std)`.
         loader: batches with "image" `(B, L, 1, *space)` in [0, 1].
         num_batches: how many of them are looked at.
         device: the codec's.
@@ -82,15 +85,17 @@ class LatentStatistics:
     `save_dict`, and behind `StageCheckpoint` among the handlers.
 
     Args:
-        codec: see :func:`measure_latent_statistics`.
-        loader: the same.
-        num_batches: the same.
-        denoiser: if it has a buffer `prior_variance`, that is set to the variance of in-between latents; a buffer
-            `prior_share` to its share of the squared difference of the two ends.
+        network: has `encode_latents`, `set_latent_statistics` and a submodule `denoiser`. If that has a buffer
+            `prior_variance`, it is set to the variance of in-between latents; a buffer `prior_share` to its share of
+            the squared difference of the two ends.
+        dataset: what the denoiser is trained on.
+        batch_size: of its training.
+        num_batches: how many of the first batches are looked at.
     """
 
-    def __init__(self, codec: nn.Module, loader: Iterable, num_batches: int, denoiser: nn.Module | None = None) -> None:
-        self.codec, self.loader, self.num_batches, self.denoiser = codec, loader, num_batches, denoiser
+    def __init__(self, network: nn.Module, dataset: Dataset, batch_size: int, num_batches: int) -> None:
+        self.network, self.num_batches = network, num_batches
+        self.loader = training_loader(dataset, batch_size)
         self._statistics: dict[str, torch.Tensor] = {}
 
     def attach(self, engine: Engine) -> None:
@@ -99,7 +104,8 @@ class LatentStatistics:
     def __call__(self, engine: Engine) -> None:
         if engine.state.iteration > 0:
             return
-        moments = measure_latent_statistics(self.codec, self.loader, self.num_batches, engine.state.device)
+        logger.info("measuring the latents of %d batches", self.num_batches)
+        moments = measure_latent_statistics(self.network, self.loader, self.num_batches, engine.state.device)
         self.load_state_dict(moments._asdict())
         logger.info(
             "Latents: mean %s, standard deviation %s; variance between key frames %.3f of theirs",
@@ -113,8 +119,9 @@ class LatentStatistics:
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         self._statistics = dict(state)
-        self.codec.set_latent_statistics(state["mean"], state["std"])
-        if hasattr(self.denoiser, "prior_variance"):
-            self.denoiser.prior_variance.copy_(state["between"])
-        if hasattr(self.denoiser, "prior_share"):
-            self.denoiser.prior_share.copy_(state["between"] / state["difference"])
+        self.network.set_latent_statistics(state["mean"], state["std"])
+        denoiser = self.network.denoiser
+        if hasattr(denoiser, "prior_variance"):
+            denoiser.prior_variance.copy_(state["between"])
+        if hasattr(denoiser, "prior_share"):
+            denoiser.prior_share.copy_(state["between"] / state["difference"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from monai.handlers import MeanDice
 from monai.networks import one_hot
 from monai.utils.enums import CommonKeys as Keys
 from torch import nn
@@ -88,6 +89,11 @@ def certain_classes(candidates: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
     undecided = candidates.sum(dim=1, keepdim=True) > 1
     known = ~(candidates & undecided).flatten(2).any(dim=2)
     return candidates & known[:, :, None, None], known
+
+
+def mean_dice() -> MeanDice:
+    """Dice of the structures, averaged over slices and over the structures that a slice's mask knows."""
+    return MeanDice(include_background=False, output_transform=dice_inputs)
 
 
 def dice_inputs(output: Sequence[dict]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

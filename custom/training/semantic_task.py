@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Training of DiffAE and DMCVR: what the semantic denoiser is given and asked for, for MONAI's `SupervisedTrainer`."""
+"""Training of DiffAE and DMCVR: what the semantic denoiser is given and asked for."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.engines import default_prepare_batch
 
 from custom.diffusion.ddim import add_noise
 from custom.diffusion.schedules import alpha_bar_at
 from custom.interpolators.diffae import DiffAE
 from custom.interpolators.dmcvr import DMCVR
-from custom.training.prepare_batch import DrawingPrepareBatch
+from custom.training.task import Task
 from custom.weights import load_model
 
 
-class SemanticPrepareBatch(DrawingPrepareBatch):
+class SemanticTask(Task):
     """Draws timestep and noise for each slice of a batch of triplets, all three alike.
 
     These methods learn slices one by one; that they interpolate comes of their codes.
@@ -31,35 +30,25 @@ class SemanticPrepareBatch(DrawingPrepareBatch):
 
     def __init__(self, network: DiffAE, seed: int = 0) -> None:
         super().__init__(seed)
-        self.network = network
+        self.network, self.alphas_cumprod = network, network.alphas_cumprod.cpu()
 
-    def __call__(
-        self,
-        batchdata: dict[str, torch.Tensor],
-        device: str | torch.device | None = None,
-        non_blocking: bool = False,
-        **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor, tuple, dict]:
-        """Input of the network, the noise as label, no arguments, and the network's keywords.
+    def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """See `Task.make`: noisy slices, their noise, and what the denoiser is told.
 
         Args:
-            batchdata: has "image" `(B, L, 1, H, W)` in [0, 1]; a batch of `B L` slices comes of it.
-            device: of everything returned.
-            non_blocking: as in `Tensor.to`.
-            kwargs: further arguments for `Tensor.to`.
+            batch: has "image" `(B, L, 1, H, W)`; a batch of `B L` slices comes of it.
 
         Raises:
             RuntimeError: it is not among the engine's handlers.
         """
         generator = self.generator()
-        slices = default_prepare_batch(batchdata, device, non_blocking, **kwargs)[0].flatten(0, 1)
-        alphas = self.network.alphas_cumprod.cpu()
+        slices, alphas = batch["image"].flatten(0, 1), self.alphas_cumprod
         timesteps = torch.randint(len(alphas), (len(slices),), generator=generator)
         noise = torch.randn(slices.shape, generator=generator).to(slices)
         clean = 2 * slices - 1
         noisy = add_noise(clean, noise, alpha_bar_at(alphas, timesteps))
         known = {"timesteps": timesteps.to(slices.device), "slices": clean, **self.network.conditions(slices)}
-        return noisy, noise, (), known
+        return noisy, noise, known
 
 
 def with_segmenter(network: DMCVR, weights: str | Path) -> DMCVR:

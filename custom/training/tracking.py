@@ -12,7 +12,7 @@ from typing import Any
 from ignite.engine import Engine, Events
 from monai.handlers import MLFlowHandler
 
-from custom.training.handlers import loss_terms
+from custom.training.loss_log import loss_terms
 
 
 class SharedTracking:

@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from custom.data.triplets import GridTripletDataset, RandomTripletDataset, dense_windows
+from custom.data.triplets import GridTripletDataset, RandomTripletDataset
 from custom.scans.stacks import inspect_stack, read_slices, to_unit
 
 
@@ -107,15 +107,3 @@ def test_stacks_are_held_as_stored_and_shared_until_a_file_changes(stack_file):
     assert len(first.stacks.cache) == 1 and first.stacks.cache.nbytes == 16 * 16 * 9 * 4 * 2
     os.utime(path, ns=(0, 0))
     assert GridTripletDataset(data, crop_size=(8, 8)).stacks.cache is not first.stacks.cache
-
-
-def test_dense_windows_leave_out_factors_that_the_stack_is_too_coarse_for(stack_file):
-    fine, coarse = (stack_file(f"{mm}.nii", (6, 6, 20), (0.5, 0.5, mm)) for mm in (1.0, 3.0))
-    windows = dense_windows([entry(fine)], factors=(2, 4, 8), known_mm=8.0, crop_size=None)
-    assert {factor: dataset.strides for factor, dataset in windows.items()} == {2: [4], 4: [2], 8: [1]}
-    for factor, dataset in windows.items():
-        assert dataset[0]["image"].shape[0] == factor + 1 and dataset[0]["half_gap_mm"] == pytest.approx(4)
-    both = dense_windows([entry(fine), entry(coarse)], factors=(2, 4), known_mm=8.0, crop_size=None)
-    assert list(both) == [2] and both[2].strides == [4, 1]
-    acquired = stack_file("acquired.nii", (6, 6, 20), (1.4, 1.4, 10.0))
-    assert dense_windows([entry(acquired)], crop_size=None) == {}

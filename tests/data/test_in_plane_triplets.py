@@ -51,7 +51,7 @@ def test_planes_come_from_acquired_slices_only(stack_file):
     """Of slices 2 mm apart only those three steps apart are read, and what is between them is interpolated linearly."""
     path = stack_file("dense.nii.gz", (20, 20, 13))
     slices = unit_slices(path)
-    dataset = InPlaneTripletDataset([entry(path)], 1, half_gaps_mm=(6, 7), crop_size=(32, 20), flips=False)
+    dataset = InPlaneTripletDataset([entry(path)], 1, half_gaps_mm=(6, 7), crop_size=(32, 20))
     offsets = set()
     for i in range(40):
         item = dataset[i]
@@ -78,9 +78,7 @@ def test_pullbacks_with_frames_enough_are_not_stretched(pullback):
     info = inspect_pullback(pullback)
     low, high = info.intensity_range
     frames = torch.from_numpy(((nib.load(pullback).get_fdata() - low) / (high - low)).clip(0, 1)).movedim(2, 0).float()
-    dataset = InPlaneTripletDataset(
-        [entry(pullback, frames=[3, 29])], 1, "oct", steps=(1, 5), crop_size=(16, 40), flips=False
-    )
+    dataset = InPlaneTripletDataset([entry(pullback, frames=[3, 29])], 1, "oct", steps=(1, 5), crop_size=(16, 40))
     for i in range(20):
         item = dataset[i]
         start, stop, stride = item["slices"].tolist()
@@ -91,7 +89,7 @@ def test_pullbacks_with_frames_enough_are_not_stretched(pullback):
         assert any(torch.allclose(window, item["image"][:, 0]) for window in windows)
 
 
-def test_flips_keep_the_depth_of_pullbacks(tmp_path):
+def test_depth_lies_along_the_columns_of_planes_across_the_angles(tmp_path):
     depth = np.broadcast_to(np.arange(50, dtype=np.uint8)[None, :, None], (40, 50, 30))
     nib.save(nib.Nifti1Image(depth.copy(), np.diag([1.0, 0.01, 0.2, 1.0])), tmp_path / "d.nii")
     dataset = InPlaneTripletDataset([entry(tmp_path / "d.nii")], 1, "oct", crop_size=(16, 32))

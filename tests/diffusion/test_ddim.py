@@ -182,6 +182,30 @@ def test_deterministic_sampler_draws_nothing_and_reports_each_step(noise):
     assert done == [1, 2, 3, 4, 5]
 
 
+def test_the_callback_sees_the_clean_estimate_and_may_end_the_walk_with_it(noise):
+    estimates = {}
+    sample = ddim_sample(
+        optimal_eps, noise, timestep_pairs(5), TABLE, callback=lambda n, clean: estimates.update({n: clean}) or n == 3
+    )
+    assert list(estimates) == [1, 2, 3] and torch.equal(sample, estimates[3])
+    first = predict_clean(noise, optimal_eps(noise, 999), TABLE[999])
+    torch.testing.assert_close(estimates[1], first)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.7])
+def test_schedules_of_plain_numbers_give_the_same_bits(noise, eta):
+    """What a sampler on a GPU does not have to fetch, it need not compute otherwise."""
+    z, settings = noise.float(), {"eta": eta, "noise_fn": lambda z: torch.ones_like(z)}
+
+    def predict(z, t):
+        return optimal_eps(z.double(), t).float()
+
+    samples = [ddim_sample(predict, z, timestep_pairs(7), table, **settings) for table in (TABLE, TABLE.tolist())]
+    assert torch.equal(*samples)
+    inverted = [ddim_invert(predict, z, inversion_pairs(7), table) for table in (TABLE, TABLE.tolist())]
+    assert torch.equal(*inverted)
+
+
 @pytest.mark.parametrize("kind", PREDICTION_KINDS)
 def test_prediction_types_invert(kind):
     generator = torch.Generator().manual_seed(7)

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from custom.evaluation.anatomy import anatomy_rows, anatomy_table, score_anatomy
+from custom.evaluation.anatomy import anatomy_rows, score_anatomy
 from custom.evaluation.segmentation import SegmentationBenchmark, summarise
+from custom.papers.values import PAPERS
 from custom.pictures.anatomy import anatomy_figure
+from custom.report.anatomy import anatomy_table
 
 
 class Levels(nn.Module):
@@ -55,7 +57,7 @@ def test_rows_know_distances_in_mm_misses_and_what_is_not_there(labels):
 def test_table_has_the_form_of_table_2_with_the_papers_columns_marked(labels):
     shifted = labels.roll(2, dims=3)
     rows = rows_of("Original", labels / 3, labels) + rows_of("Ours", shifted / 3, labels)
-    header, body = anatomy_table(rows)
+    header, body = anatomy_table(rows, PAPERS["cmr"])
     assert header[:4] == ["Region", "Measure", "Original", "Ours"]
     assert header[4:] == [f"{n}, paper (UK Biobank, unit of distances not stated)"
                           for n in ("DiffAE", "DMCVR", "CaLID+", "Original")]  # fmt: skip
@@ -72,7 +74,7 @@ def test_table_has_the_form_of_table_2_with_the_papers_columns_marked(labels):
 
 def test_a_missed_structure_lowers_dice_and_shows_as_missed(labels):
     blank = torch.where(labels == 3, 0, labels)
-    _, body = anatomy_table(rows_of("Blank", blank / 3, labels))
+    _, body = anatomy_table(rows_of("Blank", blank / 3, labels), PAPERS["cmr"])
     table = {(row[0], row[1]): row[2] for row in body}
     assert table["RVC", "Dice ↑"] == "0.000" and table["RVC", "Missed ↓ (%)"] == "100.000"
     assert table["RVC", "HD ↓ (mm)"] == table["Mean", "HD ↓ (mm)"] == "-"
@@ -80,7 +82,7 @@ def test_a_missed_structure_lowers_dice_and_shows_as_missed(labels):
 
 def test_partial_truth_shows_its_regions_only(labels):
     rows = anatomy_rows(Levels(), "m", labels / 3, labels, [1.0] * 3, IDENTITIES, (1,))
-    _, body = anatomy_table(rows)
+    _, body = anatomy_table(rows, PAPERS["cmr"])
     assert [row[0] for row in body] == ["Mean"] * 5 + ["LVC"] * 5 + ["LVC"]
 
 

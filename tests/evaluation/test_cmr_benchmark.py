@@ -22,6 +22,7 @@ from custom.evaluation.survey import survey_windows
 from custom.interpolators.base import Interpolator
 from custom.interpolators.classical import CubicFrames, LinearFrames
 from custom.metrics.fidelity import psnr
+from custom.papers.results import report
 from custom.pictures.temporal import moving_lines
 
 SIZE = 32
@@ -74,13 +75,13 @@ class PairsOnly(Interpolator):
         super().__init__()
         self.takes_phases, self._seen = takes_phases, []
 
-    def interpolate(self, neighbours, positions, seeds=None):
+    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
         self._seen.append((tuple(neighbours.shape), tuple(seeds)))
         return LinearFrames().interpolate(neighbours, positions)
 
 
 def run(folder, windows, methods, modality="cmr_cine", kind=InterpolationBenchmark, **options):
-    options = {"modality": modality, "coordinates": "cartesian", "batch_size": 3} | options
+    options = {"modality": modality, "coordinates": "cartesian", "batch_size": 3, "val_handlers": [report()]} | options
     benchmark = kind(windows, methods, output_dir=folder, **options)
     benchmark.run()
     with open(folder / "metrics.csv", newline="") as file:
@@ -104,7 +105,7 @@ def test_scores_of_a_cine_are_the_mean_of_its_phases():
 
 def test_a_2d_method_sees_a_cine_phase_by_phase_with_one_seed_per_slice():
     neighbours = torch.stack([cine(2, seed) for seed in range(3)])  # (3, 2, 1, 6, h, w)
-    positions = torch.tensor([0.25, 0.5])
+    positions = torch.tensor([1, 2]) / 3
     flat, whole = PairsOnly(), PairsOnly(takes_phases=True)
     results = [batches.interpolate(method, neighbours, positions, [5, 6, 7]) for method in (flat, whole)]
     assert flat._seen == [((18, 2, 1, SIZE, SIZE), (5,) * 6 + (6,) * 6 + (7,) * 6)]
@@ -190,7 +191,7 @@ class Blurred(Interpolator):
         super().__init__()
         self.steps = steps
 
-    def interpolate(self, neighbours, positions, seeds=None):
+    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
         return (LinearFrames().interpolate(neighbours, positions) + 0.2 / self.steps).clamp(0, 1)
 
 

@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from custom.errors import InputError
 from custom.evaluation import cells
 from custom.evaluation import compare as compare_module
-from custom.evaluation.compare import Settings, compare
+from custom.evaluation.compare import Settings
 from custom.networks.medformer import MedFormer
+from custom.papers.compare import compare
 from custom.phantoms.cmr import CmrPhantomConfig, write_cmr_dataset
 from custom.pictures.plotting import save
 from custom.report.page import Page, PageTable, render
@@ -90,7 +91,7 @@ def draw_little(examples, rows, folder, *rest):
 def compared(tmp_path_factory, data, bundle, segmenter):
     folder = tmp_path_factory.mktemp("compared")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("custom.evaluation.protocol.draw_benchmark", draw_little)
+        patch.setattr("custom.report.results.draw_benchmark", draw_little)
         run(folder, data, f"nearest,linear,cubic,{bundle}", segmenter=str(segmenter))
         yield folder
 
@@ -185,7 +186,7 @@ def test_a_second_run_measures_nothing_and_one_more_method_only_itself(compared,
 def test_a_method_apart_gives_the_same_numbers(tmp_path, compared, data, monkeypatch):
     started = []
 
-    monkeypatch.setattr("custom.evaluation.protocol.draw_benchmark", draw_little)
+    monkeypatch.setattr("custom.report.results.draw_benchmark", draw_little)
 
     def as_a_process(command):
         started.append(command[command.index("--only") + 1])

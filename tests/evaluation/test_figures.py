@@ -12,6 +12,7 @@ from skimage.io import imread
 
 from custom.evaluation.protocol import InterpolationBenchmark
 from custom.interpolators.classical import LinearFrames
+from custom.papers.results import report
 from custom.pictures import figures, plotting
 from custom.pictures import pullback as pullback_picture
 from custom.pictures.pullback import save_pullback_picture
@@ -25,7 +26,10 @@ def example(factor=6, windows=2, size=12):
 
 def test_the_benchmark_draws_all_its_figures(tmp_path, make_windows):
     windows = make_windows(factors=(2, 4))
-    InterpolationBenchmark(windows, {"Linear": LinearFrames()}, tmp_path, oracles={"Codec": lambda x: x}).run()
+    oracles = {"Codec": lambda x: x}
+    InterpolationBenchmark(
+        windows, {"Linear": LinearFrames()}, tmp_path, oracles=oracles, val_handlers=[report()]
+    ).run()
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     cuts = {"longitudinal_x2.png", "longitudinal_x4.png"}
     assert names == {"comparison.png", "sequence_x4.png", "position_x4.png"} | cuts

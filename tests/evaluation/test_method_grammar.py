@@ -11,10 +11,9 @@ import pytest
 
 from custom.errors import InputError
 from custom.evaluation import method_grammar
-from custom.evaluation.bundle_methods import LoadedMethods, MethodSpec, load_method
+from custom.evaluation.bundle_methods import MethodSpec
 from custom.evaluation.method_grammar import parse_methods
-from custom.interpolators.classical import CubicFrames
-from custom.interpolators.latent_average import LatentAverage
+from custom.evaluation.methods import Networks
 
 
 def labels(text, modality="cmr"):
@@ -37,7 +36,7 @@ def test_a_label_and_options_are_read_and_written_alike():
 
 def test_options_reach_the_network():
     (spec,), _ = parse_methods("CaLID+=calid?refine=true&num_inference_steps=3", "cmr")
-    network = load_method(spec)
+    network = Networks()(spec.method())
     assert network.refine and network.num_inference_steps == 3 and not network.training
 
 
@@ -61,9 +60,9 @@ def test_what_is_no_method_is_told_in_one_line(text, fault):
 
 def test_unknown_options_and_options_out_of_range_are_refused():
     with pytest.raises(InputError, match="no option 'refined'"):
-        load_method(parse_methods("calid?refined=true", "cmr")[0][0])
+        parse_methods("calid?refined=true", "cmr")[0][0].method()
     with pytest.raises(InputError, match="num_inference_steps must be from 1"):
-        load_method(parse_methods("calid?num_inference_steps=0", "cmr")[0][0])
+        _ = parse_methods("calid?num_inference_steps=0", "cmr")[0][0].method().fingerprint
 
 
 def test_a_2d_network_on_cines_says_so():
@@ -101,13 +100,4 @@ def test_all_is_every_classical_method_and_every_fitting_bundle_with_weights(tmp
     specs, skipped = parse_methods("all", "cmr")
     assert [s.label for s in specs] == ["Nearest", "Linear", "Cubic", "TV-L1 flow", "TRAINED"]
     assert skipped.keys() == {"untrained", "segmenter"}
-    assert "no weights" in skipped["untrained"] and "no interpolator" in skipped["segmenter"]
-
-
-def test_methods_are_loaded_when_asked_for_and_one_at_a_time():
-    methods = LoadedMethods(parse_methods("cubic,latent_average:calid", "cmr")[0])
-    assert list(methods) == ["Cubic", "Latent average"]
-    held = methods["Latent average"]
-    assert isinstance(held, LatentAverage) and methods["Latent average"] is held
-    assert isinstance(methods["Cubic"], CubicFrames)
-    assert methods["Latent average"] is not held
+    assert "no trained weights" in skipped["untrained"] and "no interpolator" in skipped["segmenter"]

@@ -13,8 +13,8 @@ from ignite.engine import Events
 from torch import nn
 
 from custom.evaluation.batches import describe_inputs, gather_neighbours, window_seed
+from custom.evaluation.methods import fingerprint
 from custom.evaluation.protocol import InterpolationBenchmark
-from custom.evaluation.survey import fingerprint
 from custom.interpolators.base import Interpolator
 from custom.interpolators.classical import LinearFrames, NearestFrame
 from custom.metrics.fidelity import PSNR_CAP_DB
@@ -27,16 +27,11 @@ class NoisyLinear(Interpolator):
         super().__init__()
         self.strength, self.calls = strength, []
 
-    def interpolate(self, neighbours, positions, seeds=None):
+    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
         self.calls.append(tuple(neighbours.shape))
         frames = LinearFrames().interpolate(neighbours, positions)
         noise = [torch.randn(frames.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         return (frames + self.strength * torch.stack(noise)).clamp(0, 1)
-
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch):
-    monkeypatch.setattr("custom.evaluation.protocol.draw_benchmark", lambda *args, **kwargs: None)
 
 
 def run(folder, windows, **options):
@@ -107,7 +102,7 @@ def test_a_repeated_run_keeps_finished_parts_and_gives_the_identical_table(tmp_p
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path, make_windows, monkeypatch):
     class Killed(LinearFrames):
-        def interpolate(self, neighbours, positions, seeds=None):
+        def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
             raise KeyboardInterrupt
 
     first = NoisyLinear()

@@ -11,7 +11,7 @@ import torch
 from monai.data import MetaTensor
 
 from custom.inferers.gaps import GapInferer
-from custom.interpolators.base import Interpolator, central_pair
+from custom.interpolators.base import Interpolator, Reach, central_pair
 from custom.interpolators.cardiointerp import CardioInterp
 from custom.interpolators.classical import CubicFrames, LinearFrames
 from custom.networks.fusion_autoencoder import FusionAutoencoder
@@ -19,9 +19,11 @@ from custom.networks.video_denoiser import MaskedVideoDenoiser
 
 
 class NoisyFrames(Interpolator):
-    """Stochastic: the linear average plus noise from each item's seed."""
+    """Stochastic: the linear average plus noise from each item's seed, in gaps of up to six steps."""
 
-    def interpolate(self, neighbours, positions, seeds=None):
+    reach = Reach(most_steps=6)
+
+    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
         before, after = (frame[:, None] for frame in central_pair(neighbours))
         weights = positions.reshape(1, -1, 1, 1, 1)
         noise = [
@@ -32,14 +34,16 @@ class NoisyFrames(Interpolator):
 
 
 class Recorder(LinearFrames):
-    """Linear, and remembers the (constant) values of the neighbours it was shown, and the batch sizes."""
+    """Linear in gaps of up to six steps; remembers the (constant) values of the neighbours, and the batch sizes."""
+
+    reach = Reach(most_steps=6)
 
     def __init__(self, num_neighbours=2):
         super().__init__()
         self.num_neighbours = num_neighbours
         self.seen, self.batch_sizes, self.seeds = {}, [], []
 
-    def interpolate(self, neighbours, positions, seeds=None):
+    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
         self.batch_sizes.append(len(neighbours))
         self.seeds += seeds
         for item in neighbours[..., 0, 0, 0].tolist():
@@ -74,16 +78,16 @@ def test_acquired_frames_are_the_very_tensors():
     assert all(out.mean is frame for out, frame in zip(dense[::3], frames, strict=True))
 
 
-def test_four_neighbours_are_the_known_frames_of_the_level_and_replicated_at_the_ends():
+def test_four_neighbours_are_acquired_frames_and_replicated_at_the_ends():
     network = Recorder(4)
-    list(GapInferer(7, batch_size=2).stream(ramp(3, 7), network))
-    # Level 1 sees acquired frames 0, 7, 14; level 2 also what level 1 made of them, 3 and 10.
-    assert network.seen[0, 7] == [0, 0, 7, 14]
-    assert network.seen[7, 14] == [0, 7, 14, 14]
-    assert network.seen[0, 3] == [0, 0, 3, 7]
-    assert network.seen[3, 7] == [0, 3, 7, 10]
-    assert network.seen[7, 10] == [3, 7, 10, 14]
-    assert network.seen[10, 14] == [7, 10, 14, 14]
+    list(GapInferer(8, batch_size=2).stream(ramp(3, 8), network))
+    # Level 1 sees acquired frames 0, 8, 16; level 2 also what level 1 made of its own gap, 4 or 12.
+    assert network.seen[0, 8] == [0, 0, 8, 16]
+    assert network.seen[8, 16] == [0, 8, 16, 16]
+    assert network.seen[0, 4] == [0, 0, 4, 8]
+    assert network.seen[4, 8] == [0, 4, 8, 8]
+    assert network.seen[8, 12] == [8, 8, 12, 16]
+    assert network.seen[12, 16] == [8, 12, 16, 16]
 
 
 def test_windows_of_equal_positions_share_batches():
@@ -144,7 +148,7 @@ def test_mean_and_deviation_are_those_of_coherent_samples():
     each_index = {}
 
     class Keeper(NoisyFrames):
-        def interpolate(self, neighbours, positions, seeds=None):
+        def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
             answer = super().interpolate(neighbours, positions, seeds)
             for frame in answer:
                 each_index.setdefault(len(each_index), frame)
@@ -166,7 +170,9 @@ def test_samples_recurse_apart():
     class Offset(LinearFrames):
         """Adds a value drawn per window at level 1 (gap of 1.0), nothing below it."""
 
-        def interpolate(self, neighbours, positions, seeds=None):
+        reach = Reach(most_steps=6)
+
+        def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
             draws = torch.tensor([seed % 1000 / 10 for seed in seeds]).reshape(-1, 1, 1, 1, 1)
             first_level = len(positions) == 1
             return super().interpolate(neighbours, positions) + draws * first_level
@@ -202,7 +208,7 @@ def test_memory_is_bounded_by_the_batch_and_not_by_the_pullback(network, factor)
 
 def test_volumes_in_memory():
     volume = torch.rand(2, 1, 3, 4, 5)
-    dense = GapInferer(4)(volume, LinearFrames())
+    dense = GapInferer(4, axis=2)(volume, LinearFrames())
     assert dense.shape == (2, 1, 3, 4, 17)
     assert torch.equal(dense[..., ::4], volume)
     torch.testing.assert_close(dense[..., 2], (volume[..., 0] + volume[..., 1]) / 2)
@@ -213,7 +219,7 @@ def test_target_spacing_is_read_from_the_affine(collated):
     affine = torch.diag(torch.tensor([1.0, 0.01, 0.2, 1.0], dtype=torch.float64))
     volume = MetaTensor(torch.rand(1, 1, 3, 4, 5), affine=affine)
     volume.affine = affine[None] if collated else affine
-    dense = GapInferer(target_spacing=0.04)(inputs=volume, network=LinearFrames())
+    dense = GapInferer(target_spacing=0.04, axis=2)(inputs=volume, network=LinearFrames())
     assert dense.shape[-1] == 21 and not isinstance(dense, MetaTensor)
 
 
@@ -238,6 +244,6 @@ def test_one_frame_and_a_target_already_met():
     with pytest.raises(ValueError, match="at least two"):
         list(GapInferer().stream(ramp(1, 6), LinearFrames()))
     with pytest.raises(ValueError, match="at least two"):
-        GapInferer()(torch.rand(1, 1, 2, 2, 1), LinearFrames())
+        GapInferer(axis=2)(torch.rand(1, 1, 2, 2, 1), LinearFrames())
     with pytest.raises(ValueError, match="0.2 mm, already meets the target of 0.3 mm"):
         GapInferer(target_spacing=0.3).factor_for(0.2)

@@ -10,7 +10,7 @@ import torch
 from monai.data import MetaTensor
 
 from custom.inferers.gaps import GapInferer
-from custom.interpolators.base import Interpolator
+from custom.interpolators.base import MIDDLE, Interpolator
 
 
 class NoisySlices(Interpolator):
@@ -21,7 +21,7 @@ class NoisySlices(Interpolator):
         self.takes_phases = takes_phases
         self.spaces, self.seeds = [], []
 
-    def interpolate(self, neighbours, positions, seeds=None):
+    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
         self.spaces.append(tuple(neighbours.shape[3:]))
         self.seeds.append(list(seeds))
         weights = positions.reshape(1, -1, *(1,) * (neighbours.ndim - 2))
@@ -57,7 +57,8 @@ def test_stacks_side_by_side_share_their_noise():
 
 def test_all_gaps_and_stacks_of_a_level_fill_one_batch():
     network = NoisySlices()
-    list(GapInferer(4, batch_size=20, max_factor=2).stream(list(torch.rand(5, 5, 1, 2, 2)), network))
+    network.reach = MIDDLE
+    list(GapInferer(4, batch_size=20).stream(list(torch.rand(5, 5, 1, 2, 2)), network))
     # Bisection: 4 gaps x 5 stacks, then both halves of each, in as few calls as 20 windows allow.
     assert [len(seeds) for seeds in network.seeds] == [20, 20, 20]
 
@@ -69,7 +70,7 @@ def test_volumes_in_memory_along_any_axis(axis):
     dense = GapInferer(3, axis=axis, batch_size=50)(volumes, network)
     across = [size for k, size in enumerate((4, 5, 6)) if k != axis]
     assert set(network.spaces) == {tuple(across)}
-    turned = GapInferer(3)(volumes.movedim(2 + axis, -1), NoisySlices())
+    turned = GapInferer(3, axis=2)(volumes.movedim(2 + axis, -1), NoisySlices())
     assert torch.equal(dense.movedim(2 + axis, -1), turned)
     assert torch.equal(turned[..., ::3], volumes.movedim(2 + axis, -1))
 
@@ -88,13 +89,13 @@ def test_a_method_of_single_slices_does_a_cine_phase_by_phase(axis):
 def test_a_cine_method_gets_phases_before_rows():
     cines = torch.rand(2, 1, 4, 5, 6, 3)
     network = NoisySlices(takes_phases=True)
-    dense = GapInferer(2, batch_size=100)(cines, network)
+    dense = GapInferer(2, batch_size=100, axis=2)(cines, network)
     assert network.spaces == [(3, 4, 5)] and len(network.seeds[0]) == 2 * 5
     assert dense.shape == (2, 1, 4, 5, 11, 3) and torch.equal(dense[..., ::2, :], cines)
     straight = (cines[..., 0, :] + cines[..., 1, :]) / 2
     assert (dense[..., 1, :] - straight).std() == pytest.approx(0.1, rel=0.3)
     with pytest.raises(ValueError, match="takes the phases of a cine together"):
-        GapInferer(2)(cines[..., 0], network)
+        GapInferer(2, axis=2)(cines[..., 0], network)
 
 
 def test_the_through_plane_axis_and_its_spacing_are_read_from_the_affine():
@@ -102,7 +103,7 @@ def test_the_through_plane_axis_and_its_spacing_are_read_from_the_affine():
     volume = MetaTensor(torch.rand(1, 1, 4, 3, 6), affine=affine)
     assert GapInferer(target_spacing=3.0, axis=None)(volume, NoisySlices()).shape == (1, 1, 4, 7, 6)
     with pytest.raises(ValueError, match="already meets"):
-        GapInferer(target_spacing=3.0)(volume, NoisySlices())
+        GapInferer(target_spacing=3.0, axis=2)(volume, NoisySlices())
     with pytest.raises(ValueError, match="no affine"):
         GapInferer(2, axis=None)(volume.as_tensor(), NoisySlices())
 

@@ -80,6 +80,7 @@ class Commands:
             "autoencoder_epochs": 2,
             "denoiser_epochs": 2,
             "val_interval": 2,
+            "log_every": 1,
         }
 
     def arguments(self, config: str | Sequence[str], overrides: Mapping[str, object]) -> list[str]:
@@ -157,8 +158,7 @@ class CalidCommands(Commands):
     evaluation = {
         "num_samples": 2,
         "max_windows_per_stack": 1,
-        "evaluator#timed#CaLID#num_inference_steps": 3,
-        "evaluator#timed#CaLID+#num_inference_steps": 3,
+        "timed_steps": 3,
         "steps": [1, 2],
         "sweep_windows_per_stack": 1,
         "dense_factors": [2],

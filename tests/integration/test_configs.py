@@ -11,8 +11,10 @@ import jsonschema
 import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
+from monai.optimizers import WarmupCosineSchedule
 
-CONFIGS = ("train.json", "inference.json", "evaluate.json")
+TRAIN, INFERENCE, EVALUATE = CONFIGS = ("train.json",), ("inference.json",), ("train.json", "evaluate.json")
+"""Configs of the commands; the evaluation is an overlay on the training."""
 
 
 def load(bundle, *names):
@@ -36,7 +38,7 @@ def metadata(bundle):
 
 @pytest.mark.parametrize("overlay", [(), ("paper.json",)], ids=["compact", "paper"])
 def test_all_configs_define_the_same_network_and_sampling(bundle, overlay):
-    train, *others = (load(bundle, name, *overlay) for name in CONFIGS)
+    train, *others = (load(bundle, *names, *overlay) for names in CONFIGS)
     options = named_in(train["network_def"])
     assert options > {"num_inference_steps", "eta", "tile_size"}
     for other in others:
@@ -49,12 +51,12 @@ def test_all_configs_define_the_same_network_and_sampling(bundle, overlay):
 @pytest.mark.parametrize(("config", "kind"), zip(CONFIGS, ("train", "infer", "infer"), strict=True))
 def test_properties_are_complete_with_real_objects(bundle, trained, config, kind):
     overrides = {**bundle.network, "dataset_dir": str(trained / "phantom"), "device": "$torch.device('cpu')"}
-    if config != "inference.json":
+    if config != INFERENCE:
         overrides |= bundle.data(trained / "phantom")
     if kind == "infer":
         overrides["checkpoint"] = str(trained / "models" / "model.pt")
-    path = str(bundle.configs / config)
-    workflow = ConfigWorkflow(path, workflow_type=kind, logging_file=False, **overrides)
+    paths = [str(bundle.configs / name) for name in config]
+    workflow = ConfigWorkflow(paths, workflow_type=kind, logging_file=False, **overrides)
     workflow.initialize()
     assert workflow.check_properties() == []
     if kind == "infer":
@@ -63,7 +65,7 @@ def test_properties_are_complete_with_real_objects(bundle, trained, config, kind
     else:
         config = load(bundle, "train.json")
         assert workflow.max_epochs == config["denoiser_epochs"]
-        assert len(workflow.train_dataset) == config["epoch_length"] * config["batch_size"]
+        assert len(workflow.train_dataset) == config["epoch_length"] * config["denoiser_batch_size"]
         assert len(workflow.val_dataset) > 0 and callable(workflow.trainer.run) and callable(workflow.evaluator.run)
         assert list(workflow.val_key_metric) == ["val_psnr"]
 
@@ -113,11 +115,15 @@ def test_paper_overlay_builds_networks_of_the_papers_size(bundle):
         assert least < count / 1e6 < most, part
 
 
-@pytest.mark.parametrize("stage", ["autoencoder", "train"])
-def test_paper_overlay_trains_at_constant_rates(bundle, stage):
+@pytest.mark.parametrize(("stage", "prefix"), [("autoencoder", ""), ("train", "denoiser_")])
+def test_paper_overlay_trains_at_constant_rates(bundle, stage, prefix):
     parser = ConfigParser(load(bundle, "train.json", "paper.json"))
-    parser[f"{stage}#optimizer"] = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = parser.get_parsed_content(f"{stage}#schedule")
+    options = parser.get_parsed_content(f"{stage}#trainer#schedule")
+    iterations = parser.get_parsed_content(f"{prefix}epoch_length") * parser.get_parsed_content(
+        f"{stage}#trainer#max_epochs"
+    )
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = WarmupCosineSchedule(optimizer, t_total=iterations, **options)
     if stage == "train":
         assert (schedule.warmup_steps, schedule.t_total) == bundle.paper_iterations
     steps = schedule.warmup_steps, (schedule.warmup_steps + schedule.t_total) // 2, schedule.t_total

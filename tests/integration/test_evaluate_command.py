@@ -7,6 +7,8 @@ import csv
 
 import pytest
 
+EVALUATE = ("train.json", "evaluate.json")
+
 
 def rows(path):
     with path.open(newline="") as file:
@@ -23,7 +25,7 @@ def evaluated(bundle, trained, tmp_path_factory):
     """The results folder of the finished command."""
     folder = tmp_path_factory.mktemp("evaluated")
     done = bundle.run(
-        "evaluate.json", folder, **bundle.network, **bundle.data(trained / "phantom"), **bundle.evaluation,
+        EVALUATE, folder, **bundle.network, **bundle.data(trained / "phantom"), **bundle.evaluation,
         checkpoint=trained / "models" / "model.pt", output_dir=folder / "eval",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
@@ -69,7 +71,7 @@ def test_evaluation_sweeps_steps_and_scores_dense_truth(bundle, evaluated):
 
 def test_missing_weights_are_one_line_and_write_nothing(bundle, trained, tmp_path):
     overrides = {**bundle.network, **bundle.data(trained / "phantom"), "checkpoint": "nowhere.pt"}
-    done = bundle.run("evaluate.json", tmp_path, **overrides, output_dir="eval")
+    done = bundle.run(EVALUATE, tmp_path, **overrides, output_dir="eval")
     assert done.returncode == 1 and "Traceback" not in done.stdout, done.stdout
     assert "error: nowhere.pt: no trained weights; train first" in done.stdout
     assert not list(tmp_path.iterdir())

@@ -27,7 +27,8 @@ from custom.weights import load_model
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE.parents[1] / "bundles"
-CONFIGS = ("train.json", "inference.json", "evaluate.json")
+TRAIN, INFERENCE, EVALUATE = CONFIGS = ("train.json",), ("inference.json",), ("train.json", "evaluate.json")
+"""Configs of the commands; the evaluation is an overlay on the training."""
 CPU = {"device": "$torch.device('cpu')"}
 
 
@@ -131,8 +132,12 @@ def load(name, *files):
     return ConfigParser.load_config_files([FOLDER / name / "configs" / file for file in files])
 
 
-def run(name, file, **overrides):
-    monai.bundle.run(config_file=str(FOLDER / name / "configs" / file), logging_file=False, **{**CPU, **overrides})
+def paths(name, files):
+    return [str(FOLDER / name / "configs" / file) for file in files]
+
+
+def run(name, *files, **overrides):
+    monai.bundle.run(config_file=paths(name, files), logging_file=False, **{**CPU, **overrides})
 
 
 def is_oct(name):
@@ -207,8 +212,8 @@ def test_training_leaves_weights_that_every_config_takes(name, trained):
     )
     assert list(path.parents[1].glob("*loss.csv"))
     state = torch.load(path, weights_only=True)
-    for file in CONFIGS:
-        parser = ConfigParser(load(name, file))
+    for files in CONFIGS:
+        parser = ConfigParser(load(name, *files))
         parser.update(dict(RIVALS[name].network))
         parser.get_parsed_content("network_def").load_state_dict(state, strict=True)
 
@@ -237,14 +242,14 @@ def test_inference_keeps_acquired_slices_and_marks_the_others(name, trained, tmp
 
 
 def test_evaluation_has_its_row(name, trained, phantom, tmp_path):
-    own = load(name, "evaluate.json")
+    own = load(name, *EVALUATE)
     small = {
         "crop_size": [32, 32], "max_windows_per_stack": 1, "max_windows_per_pullback": 1, "dense_factors": [2],
         "dense_windows_per_stack": 1, "max_slices_per_stack": 2,
     }  # fmt: skip
     small = {key: value for key, value in small.items() if key in own}
     run(
-        name, "evaluate.json", **RIVALS[name].network, **small, checkpoint=str(trained(name)),
+        name, *EVALUATE, **RIVALS[name].network, **small, checkpoint=str(trained(name)),
         dataset_dir=str(phantom(is_oct(name))), output_dir=str(tmp_path),
     )  # fmt: skip
     with (tmp_path / "metrics.csv").open(newline="") as file:
@@ -258,7 +263,7 @@ def test_evaluation_has_its_row(name, trained, phantom, tmp_path):
 
 @pytest.mark.parametrize("overlay", [(), ("paper.json",)], ids=["compact", "paper"])
 def test_all_configs_define_the_same_network(name, overlay):
-    train, *others = (load(name, file, *overlay) for file in CONFIGS)
+    train, *others = (load(name, *files, *overlay) for files in CONFIGS)
     for other in others:
         other["network_def"].pop("batch_size", None)  # asked for where it matters, in the inference config
         assert other["network_def"] == train["network_def"]
@@ -299,8 +304,8 @@ def test_the_network_keeps_to_the_metadata(name):
     assert output.shape == (1, given["num_channels"], *size) and output.dtype == torch.float32
 
 
-@pytest.mark.parametrize(("file", "kind"), zip(CONFIGS, ("train", "infer", "infer"), strict=True))
-def test_properties_are_complete_with_real_objects(name, file, kind, trained, phantom, tmp_path):
+@pytest.mark.parametrize(("files", "kind"), zip(CONFIGS, ("train", "infer", "infer"), strict=True))
+def test_properties_are_complete_with_real_objects(name, files, kind, trained, phantom, tmp_path):
     rival = RIVALS[name]
     needs = (
         {"checkpoint": str(trained(name))}
@@ -309,10 +314,8 @@ def test_properties_are_complete_with_real_objects(name, file, kind, trained, ph
     )
     if kind == "train" and rival.after:
         needs[rival.after[1]] = str(trained(rival.after[0]))
-    size = {"crop_size": [32, 32]} if "crop_size" in load(name, file) else {}
+    size = {"crop_size": [32, 32]} if "crop_size" in load(name, *files) else {}
     overrides = {**CPU, **size, **rival.network, **needs, "dataset_dir": str(phantom(is_oct(name)))}
-    workflow = ConfigWorkflow(
-        str(FOLDER / name / "configs" / file), workflow_type=kind, logging_file=False, **overrides
-    )
+    workflow = ConfigWorkflow(paths(name, files), workflow_type=kind, logging_file=False, **overrides)
     workflow.initialize()
     assert workflow.check_properties() == []

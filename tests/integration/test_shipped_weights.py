@@ -44,12 +44,9 @@ def test_shipped_weights_beat_linear_interpolation_at_x6(network, frames):
 
 def test_neither_tiles_nor_the_first_a_line_leave_a_seam(network, frames):
     """Steps between neighbouring A-lines at tile borders and at the wrap are like those anywhere else."""
-    network.wrap_rows = True
-    try:
-        middle = network.interpolate(frames[None, [2, 4]], POSITIONS[2:3])[0, 0, 0]
-        tiles = network.tiler.tiles(tuple(extent // 8 for extent in network._pad(frames[None, [2, 4]])[0].shape[-2:]))
-    finally:
-        network.wrap_rows = False
+    ends = frames[None, [2, 4]]
+    middle = network.interpolate(ends, POSITIONS[2:3], wrap_rows=True)[0, 0, 0]
+    tiles = network.tiler.tiles(tuple(extent // 8 for extent in network._pad(ends, wrap_rows=True)[0].shape[-2:]))
     assert len(tiles) > 1
     steps = (middle - middle.roll(1, dims=0)).abs().mean(1)
     typical = steps.median()

@@ -95,7 +95,7 @@ def fidelity(predicted: torch.Tensor, truth: torch.Tensor) -> tuple[float, float
 
 
 def midpoints(network: CaLID, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    return network.midpoint(torch.stack([before, after], 1), [0] * len(before))
+    return network.interpolate(torch.stack([before, after], 1), torch.tensor([0.5]))[:, 0]
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,9 @@ def test_refinement_starts_from_the_neighbours_and_not_from_noise(network, tripl
     before, truth, after = (slices[3:4] for slices in triplets)
     plain, refined = (
         [
-            variant(network, num_inference_steps=2, refine=refine).midpoint(torch.stack([before, after], 1), [seed])
+            variant(network, num_inference_steps=2, refine=refine).interpolate(
+                torch.stack([before, after], 1), MIDDLE, [seed]
+            )
             for seed in (0, 1)
         ]
         for refine in (False, True)

@@ -31,7 +31,7 @@ def test_training_leaves_weights_stages_and_loss_curves(bundle, trained):
         assert (trained / "models" / "stages" / f"{stage}.pt").is_file()
     assert [path.name for path in (trained / "models").glob("*.pt")] == ["model.pt"]
     state = torch.load(trained / "models" / "model.pt", weights_only=True)
-    for config in ("train.json", "inference.json", "evaluate.json"):
+    for config in ("train.json", "inference.json"):
         parser = ConfigParser(ConfigParser.load_config_file(bundle.configs / config))
         parser.update(bundle.network)
         parser.get_parsed_content("network_def").load_state_dict(state, strict=True)

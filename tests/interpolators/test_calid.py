@@ -15,6 +15,7 @@ from custom.networks.padding import pad_slices
 from custom.networks.slice_autoencoder import SliceAutoencoder
 
 ALPHAS = alphas_cumprod(betas("scaled_linear", 1000, 0.0015, 0.0195))
+HALF = torch.tensor([0.5])
 SMALL = {
     "channels": (8, 16),
     "num_res_blocks": 1,
@@ -49,8 +50,8 @@ def neighbours(*space, batch=1, seed=0):
 @pytest.mark.parametrize("refine", [False, True])
 def test_slices_of_any_size_keep_it_and_stay_in_range(cine, space, refine):
     network = calid(cine, refine=refine)
-    slices = network.interpolate(neighbours(*space, batch=2), torch.tensor([0.25, 0.5, 0.75]), [1, 2])
-    assert slices.shape == (2, 3, 1, *space)
+    slices = network.interpolate(neighbours(*space, batch=2), HALF, [1, 2])
+    assert slices.shape == (2, 1, 1, *space)
     assert slices.min() >= 0 and slices.max() <= 1
     assert network.takes_phases is cine
 
@@ -59,7 +60,7 @@ def test_an_untrained_network_in_one_step_is_the_average_of_latents():
     network = calid(trained=False, num_inference_steps=1)
     pair = neighbours(32, 32)
     latents = network.encode_latents(pair).mean(1, keepdim=True)
-    result = network.midpoint(pair, [0])
+    result = network.interpolate(pair, HALF, [0])[:, 0]
     torch.testing.assert_close(result, network.decode_latents(latents)[:, 0], atol=2e-3, rtol=0)
 
 
@@ -70,7 +71,7 @@ def test_sampling_an_untrained_network_walks_the_gaussian_prior():
     network.decode_latents = lambda latents: latents.repeat_interleave(4, -1).repeat_interleave(4, -2)
     pair = neighbours(16, 16).double()
     count = 200
-    samples = network.midpoint(pair.expand(count, -1, -1, -1, -1), range(count))
+    samples = network.interpolate(pair.expand(count, -1, -1, -1, -1), HALF, range(count))[:, 0]
     guess, variance = network.denoiser.expect(network.encode_latents(pair))
     gain, shift = torch.ones_like(variance), torch.zeros_like(variance)  # z = gain * noise + shift * guess
     grid = [ALPHAS[t - 1].item() for t in range(1000, 0, -125)]  # trailing
@@ -90,26 +91,24 @@ def test_refined_between_equal_slices_it_returns_the_slice():
     """Inversion and sampling undo each other, and the slerp of equal noise is that noise."""
     network = calid(refine=True, num_inference_steps=100)
     slices = neighbours(32, 32)[:, :1].expand(-1, 2, -1, -1, -1)
-    result = network.midpoint(slices, [0])
+    result = network.interpolate(slices, HALF, [0])[:, 0]
     torch.testing.assert_close(result, network.reconstruct(slices)[:, 0], atol=0.02, rtol=0)
 
 
 def test_refinement_needs_no_seed_and_noise_does():
     pair = neighbours(32, 32)
-    half = torch.tensor([0.5])
     plus = calid(refine=True)
-    torch.testing.assert_close(plus.interpolate(pair, half, [1]), plus.interpolate(pair, half, [2]))
+    torch.testing.assert_close(plus.interpolate(pair, HALF, [1]), plus.interpolate(pair, HALF, [2]))
     plain = calid()
-    assert not torch.allclose(plain.interpolate(pair, half, [1]), plain.interpolate(pair, half, [2]))
-    torch.testing.assert_close(plain.interpolate(pair, half, [1]), plain.interpolate(pair, half, [1]), rtol=0, atol=0)
+    assert not torch.allclose(plain.interpolate(pair, HALF, [1]), plain.interpolate(pair, HALF, [2]))
+    torch.testing.assert_close(plain.interpolate(pair, HALF, [1]), plain.interpolate(pair, HALF, [1]), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("options", [{"inversion_condition": "self"}, {"slerp_per_phase": True}])
 def test_alternatives_of_the_refinement_change_it(options):
     pair = neighbours(8, 32, 32)
-    half = torch.tensor([0.5])
     plus = calid(cine=True, refine=True)
-    assert not torch.allclose(plus.interpolate(pair, half), variant(plus, **options).interpolate(pair, half), atol=1e-4)
+    assert not torch.allclose(plus.interpolate(pair, HALF), variant(plus, **options).interpolate(pair, HALF), atol=1e-4)
 
 
 def test_tiles_agree_with_the_whole_where_the_tiles_see_enough(monkeypatch):
@@ -121,15 +120,15 @@ def test_tiles_agree_with_the_whole_where_the_tiles_see_enough(monkeypatch):
             if type(module).__name__ == "SpatialAttentionBlock":
                 monkeypatch.setattr(module, "forward", lambda x: x)
     pair = neighbours(128, 128)
-    a, b = (network.midpoint(pair, [3]) for network in (whole, tiled))
+    a, b = (network.interpolate(pair, HALF, [3]) for network in (whole, tiled))
     assert (a - b).abs().mean() < 0.01
 
 
 def test_a_batch_gives_what_its_items_give():
     network = calid(batch_size=3)
     pairs = neighbours(32, 32, batch=4)
-    together = network.interpolate(pairs, torch.tensor([0.5]), [5, 6, 7, 8])
-    alone = torch.cat([network.interpolate(pairs[k : k + 1], torch.tensor([0.5]), [5 + k]) for k in range(4)])
+    together = network.interpolate(pairs, HALF, [5, 6, 7, 8])
+    alone = torch.cat([network.interpolate(pairs[k : k + 1], HALF, [5 + k]) for k in range(4)])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
@@ -145,18 +144,18 @@ def test_phases_are_continued_around_the_cycle():
 
 def test_samples_give_mean_and_spread():
     slices = torch.rand(1, 1, 32, 32, 3)
-    inferer = GapInferer(factor=2, num_samples=3, max_factor=64)
+    inferer = GapInferer(factor=2, num_samples=3)
     frames = list(inferer.stream(slices.unbind(-1), calid()))
     assert [frame.synthetic for frame in frames] == [False, True, False, True, False]
     assert frames[1].std.max() > 0 and frames[0].std is None
 
 
 def test_less_noise_at_the_start_brings_samples_together():
-    pair, half = neighbours(32, 32), torch.tensor([0.5])
+    pair = neighbours(32, 32)
     spread = []
     for scale in (0.0, 0.5, 1.0):
         network = calid(noise_scale=scale)
-        samples = torch.cat([network.interpolate(pair, half, [seed]) for seed in range(4)])
+        samples = torch.cat([network.interpolate(pair, HALF, [seed]) for seed in range(4)])
         spread.append(samples.std(0).mean().item())
     assert spread[0] == 0 < spread[1] < spread[2]
     with pytest.raises(ValueError, match="noise_scale must be 0 or more, got -1"):
@@ -176,4 +175,4 @@ def test_variants_share_weights_and_know_their_options():
 
 def test_a_prior_of_noise_needs_a_network_that_predicts_noise():
     with pytest.raises(ValueError, match="prediction_type 'v_prediction' needs a denoiser with prior 'none'"):
-        calid(prediction_type="v_prediction")
+        calid(prediction_type="v_prediction").validate()

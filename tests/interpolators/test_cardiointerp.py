@@ -65,8 +65,7 @@ def test_wrapped_rows_continue_past_the_first_and_last_a_line():
     """The networks see the last A-lines above the first ones, and the first below the last."""
     frames = torch.rand(1, 2, 1, 49, 40)
     model = small()
-    model.wrap_rows = True
-    padded, (rows, columns) = model._pad(frames)
+    padded, (rows, columns) = model._pad(frames, wrap_rows=True)
     around = padded[..., rows.start - 16 : rows.stop + 16, columns]
     assert torch.equal(around, torch.cat([frames[..., -16:, :], frames, frames[..., :16, :]], dim=-2))
     assert padded.shape[-2] % 16 == padded.shape[-1] % 16 == 0

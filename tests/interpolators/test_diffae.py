@@ -14,7 +14,7 @@ from custom.inferers.gaps import GapInferer
 from custom.interpolators.diffae import DiffAE
 from custom.networks.semantic_encoder import SemanticDenoiser, SemanticEncoder
 from custom.networks.semantic_unet import SemanticUNet
-from custom.training.semantic_task import SemanticPrepareBatch
+from custom.training.semantic_task import SemanticTask
 
 ALPHAS = alphas_cumprod(betas("linear", 1000, 1e-4, 0.02))
 SPREAD = 0.1
@@ -143,7 +143,7 @@ def test_slices_of_any_size_at_any_position(space):
 
 
 def test_a_stack_is_densified():
-    frames = list(GapInferer(factor=3, max_factor=64).stream(
+    frames = list(GapInferer(factor=3).stream(
         torch.rand(1, 1, 16, 16, 3).unbind(-1), tiny(num_inference_steps=1)))  # fmt: skip
     assert [frame.synthetic for frame in frames] == [False, True, True, False, True, True, False]
 
@@ -157,7 +157,7 @@ def test_a_trained_network_returns_the_slice_it_is_given():
         return (torch.exp(-((at - y) ** 2) / 8)[:, :, None] * torch.exp(-((at - x) ** 2) / 8)[:, None])[:, None]
 
     network = tiny(num_inference_steps=10)
-    task, engine = SemanticPrepareBatch(network), Engine(lambda *_: None)
+    task, engine = SemanticTask(network), Engine(lambda *_: None)
     task.attach(engine)
     engine.fire_event(Events.STARTED)
     engine.state.rank = 0

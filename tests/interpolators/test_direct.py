@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from custom.inferers.gaps import GapInferer
 from custom.interpolators.direct import DirectInterpolator
 
 
@@ -45,13 +46,15 @@ def test_positions_of_the_network_take_one_call(count, factor):
     assert len(network.seen) == 1
 
 
-def test_other_positions_are_reached_by_bisection():
+def test_other_positions_are_reached_in_several_calls():
     network = Ramp(num_outputs=1)
-    positions = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
-    neighbours = known(2, 8, 8)
-    dense = DirectInterpolator(network).interpolate(neighbours, positions)
-    torch.testing.assert_close(dense, torch.lerp(neighbours[:, :1], neighbours[:, 1:], positions.view(1, -1, 1, 1, 1)))
+    slices = known(2, 8, 8, batch=1)[0].movedim(0, -1)[None]
+    dense = GapInferer(4, axis=2)(slices, DirectInterpolator(network))
+    shares = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
+    torch.testing.assert_close(dense[..., 1:4], torch.lerp(slices[..., :1], slices[..., 1:], shares))
     assert len(network.seen) == 2
+    with pytest.raises(ValueError, match="knows the positions k / 2"):
+        DirectInterpolator(network).interpolate(known(2, 8, 8), shares)
 
 
 @pytest.mark.parametrize("fixed_size", [None, 16])
@@ -77,11 +80,10 @@ def test_rows_go_round_where_they_do():
 
     neighbours = known(2, 8, 8)
     method = DirectInterpolator(Smooth())
-    method.wrap_rows = True
-    turned = method.interpolate(neighbours.roll(3, -2), torch.tensor([0.5]))
-    torch.testing.assert_close(turned, method.interpolate(neighbours, torch.tensor([0.5])).roll(3, -2))
-    method.wrap_rows = False
-    assert not torch.allclose(method.interpolate(neighbours.roll(3, -2), torch.tensor([0.5])), turned)
+    middle = torch.tensor([0.5])
+    turned = method.interpolate(neighbours.roll(3, -2), middle, wrap_rows=True)
+    torch.testing.assert_close(turned, method.interpolate(neighbours, middle, wrap_rows=True).roll(3, -2))
+    assert not torch.allclose(method.interpolate(neighbours.roll(3, -2), middle), turned)
 
 
 def test_training_asks_for_the_frames_of_its_gap():

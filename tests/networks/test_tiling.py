@@ -51,7 +51,43 @@ def test_tiles_go_through_in_batches():
     assert [shape[0] for shape in seen] == [4, 4, 4] and {shape[-2:] for shape in seen} == {(32, 32)}
 
 
-@pytest.mark.parametrize("arguments", [{"tile_size": (30, 32)}, {"tile_size": (0, 32)}, {"overlap": 1.0}])
-def test_impossible_tiles_are_refused(arguments):
-    with pytest.raises(ValueError):
-        FrameTiler(**arguments)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tile_size": [100, 96]}, r"^tile_size must be multiples of 16, .*: \[96, 96\] and \[112, 96\]"),
+        ({"tile_size": (96, 8)}, r"got \[96, 8\]; the nearest: \[96, 16\]$"),
+        ({"tile_size": (0, 32)}, r"got \[0, 32\]; the nearest: \[16, 32\]$"),
+        ({"tile_size": 96}, r"^tile_size is \(height, width\) in pixels, got 96$"),
+        ({"tile_size": "[96,96]"}, r"^tile_size is \(height, width\) in pixels, got '\[96,96\]'$"),
+        ({"overlap": 1.0}, "^tile_overlap must be at least 0 and below 1, got 1.0$"),
+        ({"overlap": "much"}, "^tile_overlap must be at least 0 and below 1, got 'much'$"),
+    ],
+)  # fmt: skip
+def test_impossible_tiles_are_refused_in_one_line(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        FrameTiler(**arguments).validate(16)
+    FrameTiler((96, 32)).validate(16)
+
+
+def test_maps_may_have_any_axes_before_height_and_width():
+    """Frames, phases and channels go along with their tile, and may leave as other ones."""
+    tiler, clip = FrameTiler((32, 32), batch_size=3), torch.rand(2, 3, 4, 40, 72, dtype=torch.float64)
+    result = tiler(lambda tile: tile.sum(1), (clip, 8), out_scale=8)
+    torch.testing.assert_close(result, clip.sum(1))
+
+
+def test_tiles_that_do_not_fit_in_memory_go_through_in_smaller_batches():
+    seen = []
+
+    def hungry(tile: torch.Tensor) -> torch.Tensor:
+        seen.append(len(tile))
+        if len(tile) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return tile
+
+    for image in (torch.rand(3, 1, 64, 64), torch.rand(5, 1, 32, 32)):
+        tiler = FrameTiler((32, 32), overlap=0.25, batch_size=8)
+        torch.testing.assert_close(tiler(hungry, (image, 8), out_scale=8), image)
+        assert tiler.batch.size == 2
+        with pytest.raises(torch.OutOfMemoryError):
+            FrameTiler((32, 32), batch_size=8)(lambda tile: hungry(tile.repeat(3, 1, 1, 1)), (image, 8), out_scale=8)

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from custom.errors import InputError
-from custom.evaluation.compare import compare
-from custom.evaluation.dense_stacks import acquire
 from custom.evaluation.method_grammar import _ENTRY
 from custom.papers import paper as paper_module
+from custom.papers.compare import compare
+from custom.papers.dense_stacks import acquire
 from custom.papers.paper import TOOLS, names, paper
 from custom.papers.progression import clean_estimates, progression_figure
 from custom.pictures.plotting import save

@@ -11,11 +11,13 @@ import pytest
 
 from custom.evaluation.modality import MODALITIES
 from custom.evaluation.records import columns
+from custom.evaluation.summary import summarise
 from custom.files import atomic
+from custom.papers.values import PAPERS
 from custom.report.table_1 import table_1
-from custom.report.tables import latex, markdown, summarise, write_summary
+from custom.report.tables import latex, markdown, write_summary
 
-OCT, CMR = MODALITIES["oct"], MODALITIES["cmr"]
+OCT, PAPER = MODALITIES["oct"], PAPERS["oct"]
 
 
 def rows_of(method, values_by_patient, factor=6, kind="method", lpips="not available", modality=OCT, phases=1):
@@ -50,7 +52,7 @@ def test_every_patient_counts_once_however_many_frames_it_has():
 
 def test_a_single_patient_has_no_interval_and_the_tables_say_so(tmp_path):
     lines = summarise(rows_of("Linear", {"P1": [20.0, 21.0]}), baseline="Linear", modality=OCT)
-    write_summary(lines, tmp_path, OCT, device="cpu", batch_size=4)
+    write_summary(lines, tmp_path, OCT, PAPER, device="cpu", batch_size=4)
     with open(tmp_path / "summary.csv", newline="") as file:
         (line,) = csv.DictReader(file)
     assert line["psnr"] == "20.5" and line["psnr_low"] == line["psnr_high"] == "single patient"
@@ -73,7 +75,7 @@ def test_differences_are_paired_by_patient_with_the_baseline():
 
 def test_the_papers_numbers_are_beside_ours_and_marked():
     rows = rows_of("CardioInterp", {"P1": [21.0]}) + rows_of("CardioInterp mean of 4", {"P1": [22.0]})
-    header, body = table_1(summarise(rows, baseline="Linear", modality=OCT), OCT)
+    header, body = table_1(summarise(rows, baseline="Linear", modality=OCT), OCT, PAPER)
     assert header == ["Method", "×6 PSNR / SSIM (%)", "×6 (paper, other data)"]
     assert body[0] == ["CardioInterp", "21.00 / 50.00", "28.59 / 51.80"]
     assert body[1] == ["CardioInterp mean of 4", "22.00 / 50.00", "-"]  # the paper reports no such row
@@ -83,8 +85,8 @@ def test_the_papers_numbers_are_beside_ours_and_marked():
 def test_oracles_are_named_as_such_in_markdown_and_latex():
     rows = rows_of("Linear", {"P1": [20.0]}) + rows_of("Autoencoder", {"P1": [40.0]}, kind="oracle")
     lines = summarise(rows, baseline="Linear", modality=OCT)
-    assert "| Autoencoder (oracle) |" in markdown(lines, OCT, device="cpu", batch_size=1)
-    text = latex(lines, OCT)
+    assert "| Autoencoder (oracle) |" in markdown(lines, OCT, PAPER, device="cpu", batch_size=1)
+    text = latex(lines, OCT, PAPER)
     assert r"Autoencoder (oracle) & 40.00 / 50.00" in text
     body = text[text.index(r"\toprule") :]
     assert all(line.count("&") == 2 for line in body.splitlines() if line.endswith(r"\\"))
@@ -93,9 +95,8 @@ def test_oracles_are_named_as_such_in_markdown_and_latex():
 
 def test_every_markdown_row_has_the_columns_of_its_header():
     rows = rows_of("Linear", {"P1": [20.0], "P2": [21.0]}) + rows_of("Rival", {"P1": [20.0], "P2": [22.0]}, lpips="0.2")
-    text = markdown(
-        summarise(rows + rows_of("Linear", {"P1": [25.0]}, factor=2), "Linear", OCT), OCT, device="cpu", batch_size=1
-    )
+    lines = summarise(rows + rows_of("Linear", {"P1": [25.0]}, factor=2), "Linear", OCT)
+    text = markdown(lines, OCT, PAPER, device="cpu", batch_size=1)
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert len(tables) == 3
     for table in tables:

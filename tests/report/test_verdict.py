@@ -11,11 +11,12 @@ from torch import nn
 
 from custom.evaluation.modality import MODALITIES
 from custom.evaluation.scoring import NOT_AVAILABLE, Metric
-from custom.evaluation.speed import count_parameters, speed_ratio, speed_table
+from custom.evaluation.speed import count_parameters
 from custom.interpolators.base import Interpolator
 from custom.interpolators.classical import LinearFrames
 from custom.pictures.pareto import Point, front, pareto_figure
 from custom.pictures.plotting import save
+from custom.report.speed import speed_ratio, speed_table
 from custom.report.verdict import sentence, verdicts
 
 CMR = MODALITIES["cmr"]

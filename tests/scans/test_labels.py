@@ -91,7 +91,7 @@ def test_random_slices_carry_their_mask_through_the_same_transforms(labelled):
         mode="nearest",
         padding_mode="border",
     )
-    dataset = LabelledSliceDataset([*entries, {"image": entries[0]["image"], "patient": "C"}], 8, [spatial], seed=3)
+    dataset = LabelledSliceDataset([*entries, {"image": entries[0]["image"], "patient": "C"}], 8, spatial, seed=3)
     items = [dataset[i] for i in range(8)]
     assert {item["patient"] for item in items} == {"A", "B"}
     for item in items:
@@ -111,7 +111,7 @@ def test_random_slices_carry_their_mask_through_the_same_transforms(labelled):
 def test_a_datalist_without_masks_is_told(labelled):
     entry = {key: value for key, value in labelled().items() if key != "label"}
     with pytest.raises(InputError, match="no mask"):
-        LabelledSliceDataset([entry], 2, [ResizeWithPadOrCropd(("image", "label"), (16, 16))])
+        LabelledSliceDataset([entry], 2, ResizeWithPadOrCropd(("image", "label"), (16, 16)))
 
 
 def test_dense_stacks_are_tested_as_scanners_acquire_them(labelled):

@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from custom.data.windows import EpochWindowSampler
+from custom.diffusion.schedules import alphas_cumprod, betas
 
 
 class TinyAutoencoder(nn.Module):
@@ -30,10 +31,13 @@ class TinyAutoencoder(nn.Module):
 
 
 class TinyCodec(nn.Module):
-    """Latents are 8 x 8 means in two differently scaled channels."""
+    """A composite whose latents are 8 x 8 means in two differently scaled channels."""
+
+    prediction_type = "epsilon"
 
     def __init__(self):
         super().__init__()
+        self.denoiser = TinyDenoiser()
         self.register_buffer("latent_shift", torch.zeros(2, 1, 1))
         self.register_buffer("latent_scale", torch.ones(2, 1, 1))
 
@@ -51,10 +55,14 @@ class TinyDenoiser(nn.Module):
         super().__init__()
         self.conv = nn.Conv3d(3, 2, 3, padding=1)
         self.register_buffer("prior_variance", torch.tensor(0.25))
+        self.register_buffer("alphas_cumprod", alphas_cumprod(betas()), persistent=False)
 
     def forward(self, z, mask, timesteps, positions=None):
         flags = mask[:, :, None, None, None].expand(-1, -1, 1, *z.shape[3:])
         return self.conv(torch.cat([z, flags], dim=2).transpose(1, 2)).transpose(1, 2) * (1 + timesteps.max() / 1000)
+
+    def loss_weight(self, timesteps, mask):
+        return torch.ones(len(timesteps))
 
 
 class RandomWindows(Dataset):
@@ -77,5 +85,5 @@ def make_loader():
 
 @pytest.fixture
 def networks():
-    """Classes of the stand-ins: autoencoder, codec, denoiser."""
+    """Classes of the stand-ins: autoencoder, composite, denoiser."""
     return TinyAutoencoder, TinyCodec, TinyDenoiser

@@ -15,8 +15,10 @@ from monai.networks.nets import PatchDiscriminator
 from torch import nn
 
 from custom.training.autoencoder_trainer import AutoencoderTrainer
-from custom.training.handlers import LossCurve, StageCheckpoint, WarmupEMA
+from custom.training.handlers import WarmupEMA
+from custom.training.loss_log import LossCurve, LossReader
 from custom.training.losses import adaptive_weight, hinge_discriminator_loss, hinge_generator_loss, kl_divergence
+from custom.training.stage_checkpoint import StageCheckpoint
 
 
 def test_hinge_losses_against_hand_computation():
@@ -83,7 +85,7 @@ class Session:
             StageCheckpoint(folder / "stages" / "autoencoder.pt", saved),
             LrScheduleHandler(self.schedule, print_lr=False, epoch_level=False),
             self.ema,
-            LossCurve(folder / "loss.csv"),
+            LossReader(2, [LossCurve(folder / "loss.csv")]),
         ]
         self.trainer = AutoencoderTrainer(
             "cpu", max_epochs, loader, autoencoder, self.optimizer, self.discriminator, self.discriminator_optimizer,

@@ -13,8 +13,11 @@ from monai.networks.nets import PatchDiscriminator
 from torch import nn
 
 from custom.networks.tscnet import TSCNet
-from custom.training.cycle_task import CycleInferer, CycleLoss, CyclePrepareBatch, DiscriminatorStep
-from custom.training.handlers import ClipGradients, LossCurve, StageCheckpoint, WarmupEMA
+from custom.training.adversary import Adversary
+from custom.training.cycle_task import CycleInferer, CycleLoss, CycleTask, DiscriminatorStep
+from custom.training.handlers import ClipGradients, WarmupEMA
+from custom.training.loss_log import LossCurve, LossReader
+from custom.training.stage_checkpoint import StageCheckpoint
 
 
 def discriminator():
@@ -80,28 +83,27 @@ class Session:
 
     def __init__(self, folder, loader, generator, max_epochs, adversarial_weight=0.01):
         torch.manual_seed(0)
-        self.generator, self.discriminator = generator, discriminator()
+        adversary = Adversary(torch.device("cpu"), channels=4, lr=1e-3)
+        self.generator, self.discriminator = generator, adversary.network
         optimizer = torch.optim.Adam(generator.parameters(), 3e-3)
-        discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), 1e-3)
         loss = CycleLoss(self.discriminator, adversarial_weight)
         self.ema = WarmupEMA(generator)
         saved = {
             "network": generator,
             "optimizer": optimizer,
-            "discriminator": self.discriminator,
-            "discriminator_optimizer": discriminator_optimizer,
+            "adversary": adversary,
             "ema": self.ema.ema_model,
         }
         handlers = [
             StageCheckpoint(folder / "stages" / "network.pt", saved),
             self.ema,
-            DiscriminatorStep(loss, self.discriminator, discriminator_optimizer),
+            DiscriminatorStep(loss, adversary),
             ClipGradients(),
-            LossCurve(folder / "loss.csv"),
+            LossReader(2, [LossCurve(folder / "loss.csv")]),
         ]
         self.trainer = SupervisedTrainer(
             "cpu", max_epochs, loader, generator, optimizer, loss, inferer=CycleInferer(),
-            prepare_batch=CyclePrepareBatch(), train_handlers=handlers,
+            prepare_batch=CycleTask(), train_handlers=handlers,
         )  # fmt: skip
 
     def states(self):

@@ -10,17 +10,19 @@ import torch
 from monai.engines import SupervisedTrainer
 
 from custom.diffusion.schedules import alphas_cumprod, betas
-from custom.training.denoiser_task import MaskedVideoPrepareBatch
-from custom.training.handlers import ClipGradients, LossCurve, StageCheckpoint, WarmupEMA
+from custom.training.denoiser_task import MaskedVideoTask
+from custom.training.handlers import ClipGradients, WarmupEMA
 from custom.training.latents import LatentStatistics
+from custom.training.loss_log import LossCurve, LossReader
 from custom.training.losses import WeightedNoiseLoss
+from custom.training.stage_checkpoint import StageCheckpoint
 
 ALPHAS = alphas_cumprod(betas())
 
 
 def prepared(codec, frames, iteration=1, **options):
     """The task's draws at an iteration: inputs, label, mask and timesteps."""
-    task = MaskedVideoPrepareBatch(codec, ALPHAS, **options)
+    task = MaskedVideoTask(codec, **options)
     task._follow(types.SimpleNamespace(state=types.SimpleNamespace(iteration=iteration, rank=0)))
     inputs, label, args, kwargs = task({"image": frames}, "cpu")
     assert args == () and set(kwargs) == {"mask", "timesteps"}
@@ -96,14 +98,14 @@ def test_options(networks):
     codec, frames = networks[1](), torch.rand(2, 3, 1, 16, 16)
     options = {"unconditional_probability": 0.0}
     assert (prepared(codec, frames, loss_region="all", **options)[1][:, :, -1] == 1).all()
-    _, label, _, _ = prepared(codec, frames, prediction_type="sample", **options)
+    codec.prediction_type, codec.denoiser.loss_weight = "sample", lambda t, mask: t + mask.sum(1)
+    _, label, _, times = prepared(codec, frames, **options)
     assert torch.equal(label[:, :, :-1], codec.encode_latents(frames))
-    _, label, _, times = prepared(codec, frames, weighting=lambda t, mask: t + mask.sum(1), **options)
     assert torch.equal(label[:, 1, -1, 0, 0], times.float() + 2) and not label[:, [0, -1], -1].any()
     with pytest.raises(ValueError, match="loss_region"):
-        MaskedVideoPrepareBatch(codec, ALPHAS, loss_region="some")
+        MaskedVideoTask(codec, loss_region="some")
     with pytest.raises(RuntimeError, match="handlers"):
-        MaskedVideoPrepareBatch(codec, ALPHAS)({"image": frames}, "cpu")
+        MaskedVideoTask(codec)({"image": frames}, "cpu")
 
 
 @pytest.mark.parametrize("kind, expected", [("l2", (4 * 1 + 4 * 4) / 8), ("l1", (4 * 1 + 4 * 2) / 8)])
@@ -126,15 +128,16 @@ class Session:
 
     def __init__(self, folder, loader, networks, max_epochs):
         torch.manual_seed(0)
-        self.codec, self.denoiser = networks[1](), networks[2]()
+        self.codec = networks[1]()
+        self.denoiser = self.codec.denoiser
         optimizer = torch.optim.AdamW(self.denoiser.parameters(), 1e-2)
         self.ema = WarmupEMA(self.denoiser)
-        latents = LatentStatistics(self.codec, loader, 2, self.denoiser)
-        task = MaskedVideoPrepareBatch(self.codec, ALPHAS)
+        latents = LatentStatistics(self.codec, loader.dataset, loader.batch_size, 2)
+        task = MaskedVideoTask(self.codec)
         saved = {"denoiser": self.denoiser, "optimizer": optimizer, "ema": self.ema.ema_model, "latents": latents}
         handlers = [
             StageCheckpoint(folder / "denoiser.pt", saved), latents, task, self.ema, ClipGradients(),
-            LossCurve(folder / "loss.csv"),
+            LossReader(2, [LossCurve(folder / "loss.csv")]),
         ]  # fmt: skip
         self.trainer = SupervisedTrainer(
             "cpu", max_epochs, loader, self.denoiser, optimizer, WeightedNoiseLoss(), prepare_batch=task,
@@ -162,10 +165,10 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, make_loader, networks
 
 def test_statistics_normalise_latents_and_do_not_depend_on_what_ran_before(tmp_path, make_loader, networks):
     loader = make_loader(batch_size=6)
-    loader.sampler.set_epoch(7)  # as an autoencoder stage in the same process leaves it
-    codec, denoiser = networks[1](), networks[2]()
+    codec = networks[1]()
     codec.set_latent_statistics(5.0, 3.0)
-    handler = LatentStatistics(codec, loader, 10, denoiser)
+    handler = LatentStatistics(codec, loader.dataset, 6, 10)
+    handler.loader.sampler.set_epoch(7)
     handler(types.SimpleNamespace(state=types.SimpleNamespace(iteration=0, device="cpu")))
     loader.sampler.set_epoch(0)
     frames = next(iter(loader))["image"]
@@ -173,4 +176,4 @@ def test_statistics_normalise_latents_and_do_not_depend_on_what_ran_before(tmp_p
     torch.testing.assert_close(latents.mean(dim=(0, 1, 3, 4)), torch.zeros(2), atol=1e-4, rtol=0)
     torch.testing.assert_close(latents.std(dim=(0, 1, 3, 4), correction=0), torch.ones(2), atol=1e-4, rtol=0)
     residual = latents[:, 1] - (latents[:, 0] + latents[:, 2]) / 2
-    torch.testing.assert_close(denoiser.prior_variance, residual.square().mean(), rtol=1e-4, atol=0)
+    torch.testing.assert_close(codec.denoiser.prior_variance, residual.square().mean(), rtol=1e-4, atol=0)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from custom.training.gap_task import GapTaskPrepareBatch
+from custom.training.gap_task import GapTask
 
 
 def frames(*values):
@@ -21,21 +21,21 @@ def values(images):
 
 
 def test_the_ends_of_a_window_are_known_and_the_rest_is_not():
-    known, unknown, arguments, keywords = GapTaskPrepareBatch(2)({"image": frames(1, 2, 3, 4)})
+    known, unknown, arguments, keywords = GapTask(2)({"image": frames(1, 2, 3, 4)})
     assert (values(known), values(unknown), arguments, keywords) == ([1, 4], [2, 3], (), {"count": 2})
 
 
 def test_four_neighbours_come_from_beyond_or_are_replicated():
     batch = {"image": frames(4, 5, 6), "outer": frames(2, 8)}
-    assert values(GapTaskPrepareBatch(4)(batch)[0]) == [2, 4, 6, 8]
+    assert values(GapTask(4)(batch)[0]) == [2, 4, 6, 8]
     del batch["outer"]
-    assert values(GapTaskPrepareBatch(4)(batch)[0]) == [4, 4, 6, 6]
+    assert values(GapTask(4)(batch)[0]) == [4, 4, 6, 6]
 
 
 @pytest.mark.parametrize("neighbours", [2, 4])
 def test_gaps_are_drawn_anew_for_each_batch_and_lie_in_the_middle(neighbours):
     length = (neighbours - 1) * 6 + 1
-    task = GapTaskPrepareBatch(neighbours, gaps=[2, 4, 6], seed=3)
+    task = GapTask(neighbours, gaps=[2, 4, 6], seed=3)
     task._follow(SimpleNamespace(state=SimpleNamespace(iteration=0, rank=0)))
     seen = set()
     for iteration in range(20):
@@ -52,4 +52,4 @@ def test_gaps_are_drawn_anew_for_each_batch_and_lie_in_the_middle(neighbours):
 
 def test_other_numbers_of_neighbours_are_refused():
     with pytest.raises(ValueError, match="num_neighbours is 2 or 4, got 3"):
-        GapTaskPrepareBatch(3)
+        GapTask(3)

@@ -13,7 +13,9 @@ from monai.engines import Trainer
 from torch import nn
 
 from custom.errors import InputError
-from custom.training.handlers import LossCurve, ProgressLog, StageCheckpoint, StopOnNan, WarmupEMA, loss_terms
+from custom.training.handlers import WarmupEMA
+from custom.training.loss_log import LossCurve, LossReader, ProgressLog, StopOnNan, loss_terms
+from custom.training.stage_checkpoint import StageCheckpoint
 
 
 class Counter(Trainer):
@@ -131,23 +133,52 @@ def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
 def test_loss_curve_drops_rows_that_are_run_again(tmp_path):
     path = tmp_path / "loss.csv"
     path.write_text("epoch,iteration,loss\r\n1,1,0.5\r\n1,2,0.25\r\n1,3,0.1\r\n2,4,9.0\r\n2,5,9.")
-    trainer = Counter(linear(), [LossCurve(path)])
+    trainer = Counter(linear(), [LossReader(2, [LossCurve(path)])])
     trainer.add_event_handler(Events.STARTED, lambda e: e.state.__dict__.update(epoch=1, iteration=3))
     trainer.run()
     lines = path.read_text().split()
     assert lines[:4] == ["epoch,iteration,loss", "1,1,0.5", "1,2,0.25", "1,3,0.1"]
     assert lines[4:] == ["2,4,0.25", "2,5,0.2", f"2,6,{1 / 6}"]
-    Counter(linear(), [LossCurve(path)], max_epochs=1).run()  # from the start: a new curve
+    Counter(linear(), [LossReader(2, [LossCurve(path)])], max_epochs=1).run()  # from the start: a new curve
     assert path.read_text().split() == ["epoch,iteration,loss", "1,1,1.0", "1,2,0.5", f"1,3,{1 / 3}"]
 
 
 def test_progress_lines(caplog):
     with caplog.at_level(logging.INFO, "custom"):
-        Counter(linear(), [ProgressLog("denoiser", every=2)]).run()
+        Counter(linear(), [LossReader(2, [ProgressLog("denoiser", every=2)])]).run()
     lines = [r.message for r in caplog.records]
     assert [line.split("iteration ")[1].split()[0] for line in lines] == ["1/6", "2/6", "4/6", "6/6"]
     assert lines[2].startswith("denoiser  epoch 2/2  iteration 4/6  loss 0.2917  ") and "s/it" in lines[2]
     assert lines[-1].endswith("0:00:00 left")
+
+
+def test_losses_are_read_together_and_all_reach_the_curve(tmp_path, monkeypatch):
+    """Between readings nothing asks a tensor for its value, which on a GPU would make the host wait for it."""
+    copies = []
+    stack = torch.stack
+    monkeypatch.setattr(torch, "stack", lambda tensors: copies.append(len(tensors)) or stack(tensors))
+    path = tmp_path / "loss.csv"
+    network = linear()
+    trainer = Counter(network, [LossReader(100, [LossCurve(path)])], max_epochs=2, length=5)
+    kept = trainer._process_function
+    trainer._process_function = lambda engine, batch: [
+        {"loss": torch.tensor(1 / engine.state.iteration), **({} if kept(engine, batch) is None else {"l1": 0.5})}
+    ]
+    trainer.run()
+    assert copies == [1, 4, 5]  # the first iteration of the run, and each epoch's end
+    lines = path.read_text().split()
+    assert lines[0] == "epoch,iteration,loss,l1" and len(lines) == 11
+    assert [float(line.split(",")[2]) for line in lines[1:]] == [float(torch.tensor(1 / i)) for i in range(1, 11)]
+
+
+def test_progress_of_one_stage_among_others(caplog):
+    progress = ProgressLog("denoiser", every=3)
+    progress.place, progress.later = "stage 1 of 2", 600
+    with caplog.at_level(logging.INFO, "custom"):
+        Counter(linear(), [LossReader(3, [progress])]).run()
+    last = caplog.records[-1].message
+    assert last.startswith("stage 1 of 2: denoiser  epoch 2/2  iteration 6/6") and "0:00:00 left in this stage" in last
+    assert last.endswith(" in all")
 
 
 def test_loss_terms_of_plain_and_decollated_output():
@@ -157,7 +188,9 @@ def test_loss_terms_of_plain_and_decollated_output():
 
 def test_nan_fails_the_stage_and_is_not_saved(tmp_path):
     network = linear()
-    trainer = Counter(network, [checkpoint(tmp_path / "a.pt", network), StopOnNan()], loss=float("nan"))
+    trainer = Counter(
+        network, [checkpoint(tmp_path / "a.pt", network), LossReader(5, [StopOnNan()])], loss=float("nan")
+    )
     with pytest.raises(FloatingPointError, match="iteration 1"):
         trainer.run()
     assert not (tmp_path / "a.pt").exists()

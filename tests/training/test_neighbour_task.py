@@ -13,7 +13,7 @@ from custom.diffusion.schedules import alphas_cumprod, betas
 from custom.networks.neighbour_denoiser import NeighbourDenoiser
 from custom.training.latents import LatentStatistics
 from custom.training.losses import WeightedNoiseLoss
-from custom.training.neighbour_task import NeighbourPrepareBatch
+from custom.training.neighbour_task import NeighbourTask
 
 ALPHAS = alphas_cumprod(betas("scaled_linear", 1000, 0.0015, 0.0195))
 
@@ -21,7 +21,10 @@ ALPHAS = alphas_cumprod(betas("scaled_linear", 1000, 0.0015, 0.0195))
 class Quarter:
     """A codec without a network: every fourth pixel, twice; latents of mean 0 and deviation 1 as told."""
 
-    mean, std = 0.0, 1.0
+    mean, std, prediction_type = 0.0, 1.0, "epsilon"
+
+    def __init__(self, denoiser):
+        self.denoiser = denoiser
 
     def set_latent_statistics(self, mean, std):
         self.mean, self.std = (torch.as_tensor(x).reshape(-1, 1, 1) for x in (mean, std))
@@ -62,13 +65,13 @@ def at_iteration(task, iteration):
 
 
 def test_the_middle_is_noised_and_its_neighbours_are_the_condition(denoiser):
-    task = at_iteration(NeighbourPrepareBatch(Quarter(), denoiser, ALPHAS), 1)
+    task = at_iteration(NeighbourTask(Quarter(denoiser)), 1)
     slices = triplets()
     inputs, label, arguments, keywords = task({"image": slices}, "cpu")
     noise, weight = label.split([2, 1], dim=1)
     alpha = ALPHAS[keywords["timesteps"]].float().view(-1, 1, 1, 1)
     torch.testing.assert_close(
-        inputs, alpha.sqrt() * Quarter().encode_latents(slices)[:, 1] + (1 - alpha).sqrt() * noise
+        inputs, alpha.sqrt() * Quarter(denoiser).encode_latents(slices)[:, 1] + (1 - alpha).sqrt() * noise
     )
     torch.testing.assert_close(keywords["neighbours"], 2 * slices[:, [0, 2], 0] - 1)
     assert arguments == () and keywords["neighbour_latents"].shape == (4, 2, 2, 8, 8)
@@ -78,9 +81,7 @@ def test_the_middle_is_noised_and_its_neighbours_are_the_condition(denoiser):
 
 def test_draws_depend_on_seed_and_iteration_alone(denoiser):
     def draw(seed, iteration):
-        return at_iteration(NeighbourPrepareBatch(Quarter(), denoiser, ALPHAS, seed=seed), iteration)(
-            {"image": triplets()}, "cpu"
-        )[0]
+        return at_iteration(NeighbourTask(Quarter(denoiser), seed=seed), iteration)({"image": triplets()}, "cpu")[0]
 
     torch.testing.assert_close(draw(0, 5), draw(0, 5), rtol=0, atol=0)
     assert not torch.equal(draw(0, 5), draw(0, 6))
@@ -89,7 +90,7 @@ def test_draws_depend_on_seed_and_iteration_alone(denoiser):
 
 def test_a_share_of_the_batch_sees_high_noise(denoiser):
     def timesteps(share):
-        task = at_iteration(NeighbourPrepareBatch(Quarter(), denoiser, ALPHAS, high_noise_share=share), 1)
+        task = at_iteration(NeighbourTask(Quarter(denoiser), high_noise_share=share), 1)
         return task({"image": triplets(400)}, "cpu")[3]["timesteps"]
 
     high = (timesteps(0.5) >= 900).float().mean()
@@ -99,16 +100,16 @@ def test_a_share_of_the_batch_sees_high_noise(denoiser):
 
 
 def test_it_must_be_a_handler_too(denoiser):
-    with pytest.raises(RuntimeError, match="NeighbourPrepareBatch must also be one of the trainer's handlers"):
-        NeighbourPrepareBatch(Quarter(), denoiser, ALPHAS)({"image": triplets()}, "cpu")
+    with pytest.raises(RuntimeError, match="NeighbourTask must also be one of the trainer's handlers"):
+        NeighbourTask(Quarter(denoiser))({"image": triplets()}, "cpu")
 
 
 def test_training_learns_from_the_neighbours(denoiser):
     """After a short training the estimate is better than the prior's; shuffled neighbours cost what was gained."""
-    codec = Quarter()
+    codec = Quarter(denoiser)
     loader = DataLoader([{"image": window} for window in triplets(64)], batch_size=16, shuffle=False)
-    statistics = LatentStatistics(codec, loader, 4, denoiser)
-    task = NeighbourPrepareBatch(codec, denoiser, ALPHAS, high_noise_share=0.5)
+    statistics = LatentStatistics(codec, loader.dataset, 16, 4)
+    task = NeighbourTask(codec, high_noise_share=0.5)
     trainer = SupervisedTrainer(
         "cpu", 20, loader, denoiser, torch.optim.Adam(denoiser.parameters(), 2e-3), WeightedNoiseLoss(channel_axis=1),
         prepare_batch=task, train_handlers=[statistics, task],

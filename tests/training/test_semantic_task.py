@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from custom.diffusion.schedules import alphas_cumprod, betas
 from custom.errors import InputError
-from custom.training.semantic_task import SemanticPrepareBatch, with_segmenter
+from custom.training.semantic_task import SemanticTask, with_segmenter
 from custom.weights import save_model
 
 ALPHAS = alphas_cumprod(betas("linear", 1000, 1e-4, 0.02))
@@ -57,7 +57,7 @@ def triplets(count=4):
 
 def test_each_slice_of_a_triplet_is_noised_by_itself():
     slices = triplets()
-    noisy, noise, arguments, known = at_iteration(SemanticPrepareBatch(Told()), 1)({"image": slices}, "cpu")
+    noisy, noise, arguments, known = at_iteration(SemanticTask(Told()), 1)({"image": slices}, "cpu")
     clean = 2 * slices.flatten(0, 1) - 1
     alpha = ALPHAS[known["timesteps"]].float().view(-1, 1, 1, 1)
     torch.testing.assert_close(noisy, alpha.sqrt() * clean + (1 - alpha).sqrt() * noise)
@@ -68,7 +68,7 @@ def test_each_slice_of_a_triplet_is_noised_by_itself():
 
 def test_draws_depend_on_seed_and_iteration_alone():
     def draw(seed, iteration):
-        return at_iteration(SemanticPrepareBatch(Told(), seed), iteration)({"image": triplets()}, "cpu")[0]
+        return at_iteration(SemanticTask(Told(), seed), iteration)({"image": triplets()}, "cpu")[0]
 
     torch.testing.assert_close(draw(0, 5), draw(0, 5), rtol=0, atol=0)
     assert not torch.equal(draw(0, 5), draw(0, 6))
@@ -76,14 +76,14 @@ def test_draws_depend_on_seed_and_iteration_alone():
 
 
 def test_timesteps_are_drawn_from_the_whole_schedule():
-    known = at_iteration(SemanticPrepareBatch(Told()), 1)({"image": triplets(300)}, "cpu")[3]
+    known = at_iteration(SemanticTask(Told()), 1)({"image": triplets(300)}, "cpu")[3]
     timesteps = known["timesteps"]
     assert timesteps.min() < 10 and timesteps.max() > 989 and abs(timesteps.double().mean() - 499.5) < 40
 
 
 def test_the_trainer_takes_it():
     network = Told()
-    task = SemanticPrepareBatch(network)
+    task = SemanticTask(network)
     frozen = copy.deepcopy(network.segmenter.state_dict())
     loader = DataLoader([{"image": window} for window in triplets(8)], batch_size=4)
     SupervisedTrainer(

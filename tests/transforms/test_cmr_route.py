@@ -14,7 +14,7 @@ from monai.transforms import Compose, DeleteItemsd, EnsureChannelFirstd, LoadIma
 from scipy.spatial.transform import Rotation
 
 from custom.inferers.gaps import GapInferer
-from custom.inferers.stacks import Provenance, interpolate_stack
+from custom.inferers.scans import interpolate_scan
 from custom.interpolators.classical import LinearFrames
 from custom.transforms.grid import DenseGridd
 from custom.transforms.intensity import RestoreIntensityd, UnitIntensityd, intensity_scale, restore_slice
@@ -68,7 +68,7 @@ def dictionary_route(path, output_dir, factor, dtype):
 def test_both_routes_give_the_same_voxels_on_the_same_grid(tmp_path, dtype, axis, phases):
     values, affine = save_stack(tmp_path / "scan.nii.gz", dtype, axis, phases)
     dictionary_route(tmp_path / "scan.nii.gz", tmp_path, 3, dtype)
-    interpolate_stack(tmp_path / "scan.nii.gz", tmp_path, LinearFrames(), GapInferer(3), Provenance("linear", "1"))
+    interpolate_scan(tmp_path / "scan.nii.gz", tmp_path, LinearFrames(), GapInferer(3))
     label, disk = (nib.load(tmp_path / f"scan_{route}.nii.gz") for route in ("label", "interp"))
     dense = np.asanyarray(label.dataobj)
     assert dense.dtype == dtype and np.array_equal(dense, np.asanyarray(disk.dataobj))

@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What every bundle command does first: options that exist, a device that exists, one line for a mistake, no chatter.
+
+First entry of `initialize` in every config: `{"_target_": "custom.command_line.start", "device": "@device"}`.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import logging
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+
+import torch
+from monai.bundle import ConfigParser
+
+from custom.errors import report_input_errors
+
+RUN_OPTIONS = {
+    "run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file",
+    "workflow_name", "workflow_type", "properties_path", "bundle_root",
+}  # fmt: skip
+"""What `python -m monai.bundle run` takes besides the ids of the config."""
+EXCLUSIVE = (("factor", "target_spacing"),)
+
+
+def start(device: torch.device | str | None = None) -> None:
+    """Check the command line of `python -m monai.bundle run`, and make the process speak to its user.
+
+    Args:
+        device: where the networks go.
+
+    Raises:
+        SystemExit: code 2, with one line on stderr: an option that no config has, or a device that is not there.
+    """
+    report_input_errors()
+    logging.getLogger("ignite").setLevel(logging.WARNING)
+    for module in ("monai", "ignite", "torch"):
+        warnings.filterwarnings("ignore", module=module)
+    try:
+        check_options(sys.argv)
+        check_device(device)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def check_options(arguments: Sequence[str]) -> None:
+    """Raise ValueError if a `monai.bundle run` command line names an option that none of its configs has.
+
+    MONAI adds an id that it does not know to the config, where nothing reads it: a misspelt option would be ignored.
+
+    Args:
+        arguments: as `sys.argv`; of another program they are not looked at.
+    """
+    if not arguments or "monai" not in arguments[0] or "run" not in arguments[1:]:
+        return
+    options = dict(options_in(arguments[1:]))
+    if "config_file" not in options or "args_file" in options:
+        return
+    files = options["config_file"]
+    files = ast.literal_eval(files) if files.startswith("[") else files
+    known = set(ConfigParser.load_config_files(files)) | RUN_OPTIONS
+    for one, other in EXCLUSIVE:
+        if one in options and other in options:
+            raise ValueError(f"--{one} and --{other} ask for the same thing in two ways; leave one of them out")
+    for name in options:
+        top = name.lstrip("+").replace("::", "#").partition("#")[0]
+        if top not in known:
+            near = difflib.get_close_matches(top, known, 1)
+            remedy = f"did you mean --{near[0]}?" if near else f"the options are the ids at the top of {files}"
+            raise ValueError(f"--{name}: no such option; {remedy}")
+
+
+def options_in(arguments: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Names and values of `--name value` and `--name=value`."""
+    arguments = list(arguments)
+    for place, argument in enumerate(arguments):
+        if argument.startswith("--"):
+            name, equals, value = argument[2:].partition("=")
+            if not equals:
+                value = arguments[place + 1] if place + 1 < len(arguments) else ""
+            yield name if "#" in name or "::" in name else name.replace("-", "_"), value
+
+
+def check_device(device: torch.device | str | None) -> None:
+    """Raise ValueError if a device is misnamed or not there."""
+    try:
+        kind = torch.device(device).type if device is not None else "cpu"
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"--device {device}: no such device; give cpu, cuda or cuda:1") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"--device {device}: PyTorch finds no CUDA device here; leave --device out, or give cpu")

@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The ablation builds commands that the bundle understands, keeps finished rows and tabulates them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from custom.errors import InputError
+from custom.papers import ablation
+from custom.papers.values import CARDIOINTERP_TABLE_2
+
+
+def flags(command):
+    """--name value pairs of a bundle command."""
+    return dict(zip([word[2:] for word in command[4::2]], command[5::2], strict=True))
+
+
+@pytest.fixture
+def bundle_runs(monkeypatch):
+    """Stands for `monai.bundle run`: notes the commands, writes what the evaluation would write."""
+    runs = []
+
+    def run(command, **_):
+        runs.append(command)
+        place = Path(flags(command)["output_dir"])
+        place.mkdir(parents=True, exist_ok=True)
+        if place.name == "evaluation":
+            psnr = {"plain": 20.0, "p3d": 20.5, "addition": 21.0, "fusion": 21.25}[place.parent.name]
+            with open(place / "summary.csv", "w", newline="") as file:
+                fields = ("method", "factor", "patients", "images")
+                fields += ("psnr", "psnr_low", "psnr_high", "ssim", "ssim_low", "ssim_high")
+                writer = csv.writer(file)
+                writer.writerow(fields)
+                writer.writerow(("CardioInterp", 6, 1, 10, psnr, "single patient", "single patient", 0.5, 0.4, 0.6))
+                writer.writerow(("Linear", 6, 1, 10, 22.0, 21.5, 22.5, 0.55, 0.5, 0.6))
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return runs
+
+
+@pytest.mark.parametrize("budget", ablation.BUDGETS)
+def test_the_configs_have_every_option_of_the_commands(budget, tmp_path):
+    options = ablation.BUDGETS[budget] | {"dataset_dir": "data"}
+    training, evaluation = map(flags, ablation.commands(ablation.ROWS[0], tmp_path, options))
+    decoder = {"network_def#autoencoder#temporal", "network_def#autoencoder#fusion"}
+    assert set(training) == {"config_file", "output_dir", "ckpt_dir", *decoder, *options}
+    assert set(evaluation) == {"config_file", "output_dir", "checkpoint", "factors", *decoder, *options}
+    assert evaluation["config_file"].count(".json") == 2 and training["config_file"].endswith("train.json")
+
+
+def test_rows_differ_in_the_decoder_and_in_their_folders_only(tmp_path):
+    pairs = [flags(ablation.commands(row, tmp_path, {})[0]) for row in ablation.ROWS]
+    decoders = [(p["network_def#autoencoder#temporal"], p["network_def#autoencoder#fusion"]) for p in pairs]
+    assert decoders == [("none", "none"), ("shift", "none"), ("shift", "addition"), ("shift", "flow")]
+    assert len({p["ckpt_dir"] for p in pairs}) == len({p["output_dir"] for p in pairs}) == 4
+    evaluation = flags(ablation.commands(ablation.ROWS[3], tmp_path, {})[1])
+    assert json.loads(evaluation["factors"]) == [6]
+    assert evaluation["checkpoint"] == pairs[3]["ckpt_dir"] + "/model.pt"
+    assert [row.name for row in ablation.ROWS] == list(CARDIOINTERP_TABLE_2)
+
+
+def test_the_table_has_our_numbers_beside_the_papers_and_linear_last(tmp_path, bundle_runs):
+    ablation.run(str(tmp_path), budget="demo")
+    assert len(bundle_runs) == 8
+    with open(tmp_path / "ablation.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [float(line["psnr"]) for line in lines] == [20.0, 20.5, 21.0, 21.25, 22.0]
+    assert lines[0]["psnr_interval"] == "single patient" and lines[0]["ssim_percent_interval"] == "40.00 to 60.00"
+    assert lines[3]["paper_psnr"] == "28.59" and lines[4]["paper_psnr"] == ""
+    text = (tmp_path / "ablation.md").read_text()
+    assert "| + dual-path fusion | 21.25 | single patient | 50.00 | 40.00 to 60.00 | 28.59 | 51.80 |" in text
+
+
+def test_finished_rows_are_kept(tmp_path, bundle_runs):
+    ablation.run(str(tmp_path), budget="demo")
+    bundle_runs.clear()
+    (tmp_path / "addition" / "evaluation" / "summary.csv").unlink()
+    ablation.run(str(tmp_path), budget="demo")
+    assert len(bundle_runs) == 2 and all("/addition/" in flags(command)["output_dir"] for command in bundle_runs)
+
+
+def test_rows_of_different_options_do_not_mix(tmp_path, bundle_runs):
+    ablation.run(str(tmp_path), budget="demo")
+    with pytest.raises(InputError, match="other options"):
+        ablation.run(str(tmp_path), budget="demo", seed=1)
+    with pytest.raises(InputError, match="no budget 'huge'"):
+        ablation.run(str(tmp_path), budget="huge")
+    with pytest.raises(InputError, match="no option 'crop_sise'"):
+        ablation.run(str(tmp_path), budget="demo", crop_sise=[64, 64])
+
+
+def test_a_failed_row_stops_with_the_row_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: SimpleNamespace(returncode=3))
+    with pytest.raises(SystemExit, match="plain decoder: failed with exit code 3"):
+        ablation.run(str(tmp_path), budget="demo")
+    assert json.loads((tmp_path / "options.json").read_text())["epoch_length"] == 4

@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from custom.command_line import check_device, check_options, start
+
+PROGRAM = ".../monai/bundle/__main__.py"
+
+
+@pytest.fixture
+def config(tmp_path):
+    for name, content in {"train": {"factor": 2, "phantom": {}}, "overlay": {"checkpoint": None}}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_a_misspelt_option_is_told_with_the_nearest_right_one(config):
+    with pytest.raises(ValueError, match="--factr: no such option; did you mean --factor?"):
+        check_options([PROGRAM, "run", "--config_file", f"{config}/train.json", "--factr", "3"])
+    with pytest.raises(ValueError, match="--phantm#num_phases: no such option; did you mean --phantom?"):
+        check_options([PROGRAM, "run", f"--config_file={config}/train.json", "--phantm#num_phases=3"])
+
+
+def test_right_options_pass(config):
+    files = f"['{config}/train.json', '{config}/overlay.json']"
+    options = ["--factor", "3", "--phantom#num_phases", "2", "--phantom::size=3", "--checkpoint", "x"]
+    check_options([PROGRAM, "run", "--config_file", files, "--tracking", "mlflow", "--run-id", "go", *options])
+
+
+def test_other_programs_are_left_alone():
+    check_options(["pytest", "--factr"])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_told():
+    with pytest.raises(ValueError, match="finds no CUDA device"):
+        check_device("cuda")
+
+
+def test_a_device_that_nobody_knows_is_told(monkeypatch, capsys):
+    check_device(torch.device("cpu"))
+    with pytest.raises(ValueError, match="no such device"):
+        check_device("gpu0")
+    monkeypatch.setattr("sys.excepthook", None)
+    with pytest.raises(SystemExit) as stop:
+        start("gpu0")
+    assert stop.value.code == 2 and capsys.readouterr().err.count("\n") == 1
