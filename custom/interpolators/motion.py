@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from custom.interpolators.base import Interpolator, central_pair
 from custom.networks.motion import MotionNetwork
 from custom.networks.padding import pad_slices
+from custom.networks.parts import build_part
 from custom.networks.tiling import FrameTiler
 
 TURN_MARGIN = 64
@@ -50,7 +50,7 @@ class MotionInterpolator(Interpolator):
         batch_size: int = 8,
     ) -> None:
         super().__init__()
-        self.network = network if isinstance(network, nn.Module) else MotionNetwork(**(network or {}))
+        self.network = build_part(network, MotionNetwork)
         self.batch_size = batch_size
         self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=self.network.divisor)
 
@@ -70,6 +70,11 @@ class MotionInterpolator(Interpolator):
             return self.network.both_ways(image, positions).image
         found = self.network(image, positions)
         return torch.cat([found.image, found.blend, found.log_scale], dim=1)
+
+    def validate(self) -> None:
+        """See `Interpolator.validate`."""
+        super().validate()
+        self.tiler.validate(self.network.divisor)
 
     @torch.no_grad()
     def interpolate(
