@@ -81,7 +81,7 @@ def test_what_the_range_cuts_off_is_mixed_into_synthetic_slices():
     stack = torch.randint(20, 90, (1, 40, 50, 2), generator=torch.Generator().manual_seed(0)).to(torch.int16)
     stack[0, 0, 0] = torch.tensor([2000, 1000])
     data = UnitIntensityd(keys="image", percentiles=PERCENTILES)({"image": stack})
-    data["pred"] = GapInferer(4)(data["image"][None], LinearFrames())[0]
+    data["pred"] = GapInferer(4, axis=2)(data["image"][None], LinearFrames())[0]
 
     def restored(**options):
         return RestoreIntensityd(**options)(data)["pred"][0, 0, 0].tolist()
