@@ -3,9 +3,9 @@
 
 """Three commands: `python -m custom.evaluation compare | paper | cost`.
 
-`compare` measures methods on the same windows, `paper NAME` regenerates a table or figure, `cost` measures whole
-scans. The entry is the only file of this room that looks up: what is measured here is reported in `report`, beside the
-numbers of `papers`.
+`compare` measures methods on the same windows, `paper NAME` regenerates a table or figure of a paper, `cost` measures
+whole scans. The entry is the only file of this room that looks up: what is measured here is reported in `report`,
+beside the numbers of `papers`.
 """
 
 from __future__ import annotations

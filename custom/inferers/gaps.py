@@ -11,7 +11,7 @@ inside: an `Interpolator` is asked about gaps, in batches.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from numbers import Real
@@ -229,14 +229,14 @@ class GapInferer(Inferer):
         # The gaps of a stack follow each other, so that a method meets a slice that they share in one batch.
         neighbours = torch.stack([torch.stack(frames, dim=1) for frames in known], dim=1).flatten(0, 1)
         moments, device = _Moments(), neighbours.device
-        half_precision = self.amp and device.type == "cuda" and network.half_precision_safe
+        half = self.amp and device.type == "cuda" and network.half_precision_safe
         for sample in range(self.num_samples):
 
             def seed_of(item: int, window: Window, sample: int = sample) -> int:
                 return _seed(self.seed, sample, first_gap + gaps[item % len(gaps)], *window.noise)
 
             with (
-                torch.autocast(device.type, torch.bfloat16, enabled=half_precision),
+                torch.autocast(device.type, torch.bfloat16) if half else nullcontext(),
                 _cudnn_benchmark(self.cudnn_benchmark),
             ):
                 moments.add(fill_gaps(network, neighbours, plan, seed_of, batch, wrap_rows))
