@@ -92,7 +92,10 @@ class DiffAE(Interpolator):
         gaps, count = len(slices), len(positions)
         known, place = self._distinct(slices.flatten(0, 1))
         at_once = max(1, self.batch_size * _USUAL_PIXELS // known[0].numel())
-        parts = [(self.invert(chunk, codes := self.encode(chunk)), *codes) for chunk in known.split(at_once)]
+        parts = []
+        for chunk in known.split(at_once):
+            codes = self.encode(chunk)
+            parts.append((self.invert(chunk, codes), *codes))
         noise, *codes = (torch.cat(part) for part in zip(*parts, strict=True))
         before, after = (side.repeat_interleave(count) for side in place.view(gaps, 2).unbind(1))
         alpha = positions.to(noise).repeat(gaps)

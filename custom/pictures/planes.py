@@ -20,6 +20,8 @@ from custom.scans.stacks import inspect_stack
 
 #: Degrees that each plane is turned about the long axis, from the one towards the right ventricle.
 VIEWS = {"4ch": 0.0, "2ch": 60.0, "3ch": 120.0}
+#: Signs of the direction from base to apex in a NIfTI's world (right, front, head); least share of each in a normal.
+TO_APEX, MIN_OBLIQUE = np.array([-1.0, 1.0, -1.0]), 0.1
 LV_CAVITY, RV_CAVITY = CmrLabel.LV_CAVITY, CmrLabel.RV_CAVITY  # other label files need the first only
 
 
@@ -36,6 +38,11 @@ class Volume:
     values: np.ndarray
     affine: np.ndarray
     axis: int
+
+    @property
+    def count(self) -> int:
+        """Slices along `axis`."""
+        return self.values.shape[self.axis]
 
     def world(self, voxels: np.ndarray) -> np.ndarray:
         """Millimetres `(n, 3)` of voxel indices `(n, 3)`."""
@@ -62,6 +69,10 @@ class Plane:
     down: np.ndarray
     across: np.ndarray
     half_length: float
+
+    def turned(self) -> Plane:
+        """The same plane upside down, turned and not mirrored."""
+        return Plane(self.centre, -self.down, -self.across, self.half_length)
 
 
 def read_volume(path: str | Path, axis: int | None = None) -> Volume:
@@ -129,6 +140,19 @@ def long_axis_planes(stack: Volume, labels: Volume | None = None) -> dict[str, P
         view: Plane(centre, down, np.cos(angle) * across + np.sin(angle) * beside, half_length)
         for view, angle in ((view, np.deg2rad(degrees)) for view, degrees in VIEWS.items())
     }
+
+
+def apex_at(stack: Volume) -> int | None:
+    """The slice at the apex, 0 or the last, by the stack's place in the patient; None where the header leaves it open.
+
+    From base to apex a heart points to the left, to the front and to the feet, and so does one normal of every oblique
+    short-axis stack. Stacks whose orientation was lost have normals along an axis of the world.
+    """
+    normal = stack.affine[:3, stack.axis] / np.linalg.norm(stack.affine[:3, stack.axis])
+    towards_apex = normal * TO_APEX
+    if (towards_apex > MIN_OBLIQUE).all():
+        return stack.values.shape[stack.axis] - 1
+    return 0 if (towards_apex < -MIN_OBLIQUE).all() else None
 
 
 def cut(

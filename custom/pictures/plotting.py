@@ -16,6 +16,7 @@ from matplotlib.patheffects import withStroke
 from custom.files import atomic
 
 ACQUIRED, SYNTHETIC = "#0072b2", "#d55e00"  # Okabe-Ito: distinguishable with any colour vision
+BORDERS = "solid blue border: acquired; dashed orange border: synthetic, not a measurement"
 ERROR_MAP = "inferno"
 MAX_COLUMNS = 7  # frames in a row of a picture
 AXIS_NAMES = {"polar": ("A-line", "depth (px)"), "cartesian": ("y (px)", "x (px)"), "unknown": ("row", "column")}
@@ -57,7 +58,12 @@ def show_error(axes: Axes, error: np.ndarray, vmax: float, note: str = "") -> Ax
 
 
 def _note(axes: Axes, note: str) -> None:
-    axes.text(0.04, 0.95, note, transform=axes.transAxes, va="top", fontsize=7, color="w", path_effects=_OUTLINE)
+    outlined(axes, 0.04, 0.95, note, va="top")
+
+
+def outlined(axes: Axes, x: float, y: float, text: str, **aligned: str) -> None:
+    """White text on a picture, readable on bright tissue too; `x` and `y` are fractions of the panel."""
+    axes.text(x, y, text, transform=axes.transAxes, fontsize=7, color="w", path_effects=_OUTLINE, **aligned)
 
 
 def label_axes(axes: Axes, coordinates: str) -> None:

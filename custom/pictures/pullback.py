@@ -1,7 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""One picture of an interpolated pullback: what the demonstration ends with."""
+"""What an interpolated pullback looks like: one picture, and a flight through it.
+
+python -m custom.pictures.pullback --volume X_interp.nii.gz --picture out.png [--movie out.gif]
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,17 @@ import nibabel as nib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
+from custom.errors import InputError, report_input_errors
 from custom.geometry import spacing_from_affine
-from custom.pictures.plotting import ACQUIRED, SYNTHETIC, label_axes, one_gap, save, show_frame
+from custom.pictures.movie import Shot, thinned, write_gif
+from custom.pictures.plotting import ACQUIRED, BORDERS, SYNTHETIC, label_axes, one_gap, save, show_frame
 from custom.scans.coordinates import polar_to_cartesian
 from custom.scans.provenance import read_synthetic_frames
 from custom.scans.pullbacks import inspect_pullback
+
+CUT_WIDTH, CUT_HEIGHT = 480, 120  # pixels of the longitudinal cut in a movie
 
 
 def save_pullback_picture(
@@ -29,7 +37,7 @@ def save_pullback_picture(
     frame_pitch_mm: float | None = None,
     title: str = "Interpolated pullback",
 ) -> None:
-    """Draw one gap frame by frame, and the whole pullback in a longitudinal cut before and after.
+    """Draw one gap frame by frame, and the pullback in longitudinal cuts before (blocks, linear) and after.
 
     Args:
         volume: interpolated pullback, `(H, W, frames)`, any real dtype; polar is `(A-lines, depths, frames)`.
@@ -39,20 +47,21 @@ def save_pullback_picture(
         frame_pitch_mm: distance of neighbouring frames of `volume`, for the axis of the cut; frames if None.
         title: heading.
     """
-    synthetic_mask = np.asarray(synthetic_mask, dtype=bool)
-    if synthetic_mask.shape != volume.shape[-1:]:
-        raise ValueError(f"synthetic_mask {synthetic_mask.shape} does not match {volume.shape[-1]} frames.")
-    white = float(np.percentile(volume, 99.9)) or 1.0
+    synthetic_mask = _checked(synthetic_mask, volume)
+    white = _white(volume)
     known = np.flatnonzero(~synthetic_mask)
     shown = one_gap(known, max((len(known) - 1) // 2, 0))
     frames = volume[..., shown]
     rows = [frames, polar_to_cartesian(frames)] if coordinates == "polar" else [frames]
 
-    width = 9.0
+    width = 11.0
     heights = [width / len(shown) * stack.shape[0] / stack.shape[1] for stack in rows]
-    figure = Figure(figsize=(width, sum(heights) + 5.0), layout="constrained")
-    figure.suptitle(title, fontsize=11)
-    *strips, before, after = figure.subfigures(len(rows) + 2, 1, height_ratios=[*(h + 0.35 for h in heights), 1.9, 2.2])
+    cuts = [1.6, 1.6, 2.0]
+    figure = Figure(figsize=(width, sum(heights) + sum(cuts) + 1.4), layout="constrained")
+    figure.suptitle(f"{title}\n", fontsize=11)
+    figure.text(0.5, 1 - 0.32 / figure.get_figheight(), BORDERS, ha="center", va="top", fontsize=8, color="0.3")
+    places = figure.subfigures(len(rows) + 3, 1, height_ratios=[*(h + 0.35 for h in heights), *cuts])
+    *strips, before, between, after = places
     for strip, stack, view in zip(strips, rows, (coordinates, "cartesian"), strict=False):
         axes = strip.subplots(1, len(shown), squeeze=False)[0]
         for k, index in enumerate(shown):
@@ -63,36 +72,88 @@ def save_pullback_picture(
         label_axes(axes[0], view)
     cut, depth_label = _longitudinal_cut(volume, coordinates)
     pitch, unit = (frame_pitch_mm, "mm") if frame_pitch_mm else (1.0, "frame")
-    upper, panel = before.subplots(), after.subplots()
-    _draw_cut(upper, cut[:, known], known * pitch, white, "before: acquired frames only", depth_label)
-    _draw_cut(panel, cut, np.arange(len(synthetic_mask)) * pitch, white, "after: with synthetic frames", depth_label)
-    upper.set_xlim(panel.get_xlim())
+    upper, middle, panel = before.subplots(), between.subplots(), after.subplots()
+    x = np.arange(len(synthetic_mask)) * pitch
+    _draw_cut(upper, cut[:, known], known * pitch, white, "before: acquired frames, as blocks", depth_label)
+    _draw_cut(middle, _linear(cut, known), x, white, "before: acquired frames, linear between them", depth_label)
+    _draw_cut(panel, cut, x, white, "after: with synthetic frames", depth_label)
+    for other in (upper, middle):
+        other.set_xlim(panel.get_xlim())
     panel.set_xlabel(f"position along the pullback ({unit})", fontsize=8)
     _mark_frames(panel, synthetic_mask, pitch)
     save(figure, Path(path))
 
 
-def picture_of(volume: str, picture: str) -> None:
+def save_pullback_movie(
+    volume: np.ndarray, synthetic_mask: np.ndarray, path: str | Path, *, coordinates: str = "polar"
+) -> None:
+    """Fly through a pullback: frame by frame, and where in the longitudinal cut each lies.
+
+    Args:
+        volume: as for `save_pullback_picture`; polar frames are shown scan-converted.
+        synthetic_mask: likewise.
+        path: GIF file.
+        coordinates: "polar" or "cartesian".
+    """
+    mask, white = _checked(synthetic_mask, volume), _white(volume)
+    cut = np.clip(_longitudinal_cut(volume, coordinates)[0] / white, 0, 1)
+
+    def shots(k: int) -> list[Shot]:
+        frame = volume[..., k : k + 1]
+        frame = polar_to_cartesian(frame) if coordinates == "polar" else frame
+        along = Image.fromarray((cut * 255).astype(np.uint8)).resize((CUT_WIDTH, CUT_HEIGHT))
+        cursor = (k + 0.5) / len(mask) * CUT_WIDTH - 0.5
+        beside = Shot(np.asarray(along) / 255, None, "along the pullback", cursor, CUT_HEIGHT)
+        return [Shot(frame[..., 0] / white, bool(mask[k]), f"frame {k} of {len(mask)}"), beside]
+
+    write_gif((shots(k) for k in thinned(len(mask))), path, stacked=True)
+
+
+def picture_of(volume: str, picture: str | None = None, movie: str | None = None) -> None:
     """Draw an interpolated pullback from disk; its sidecar says which frames are synthetic.
 
     Args:
         volume: what `inference.json` wrote, `<stem>_interp.nii.gz`.
         picture: PNG, PDF or SVG file to write.
+        movie: GIF file to write, a flight through the pullback.
 
     Raises:
-        InputError: the volume or its sidecar is missing or unreadable.
+        InputError: the volume or its sidecar is missing or unreadable, or nothing was asked for.
     """
+    if picture is None and movie is None:
+        raise InputError(volume, "nothing was asked for", "name a file for --picture (.png) or --movie (.gif)")
     info = inspect_pullback(volume)
     synthetic = read_synthetic_frames(volume, info.shape[2])
-    save_pullback_picture(
-        np.asarray(nib.load(volume).dataobj),
-        synthetic,
-        picture,
-        coordinates="cartesian" if info.coordinates == "cartesian" else "polar",
-        frame_pitch_mm=float(spacing_from_affine(info.affine)[2]),
-        title=f"{Path(volume).name}: {(~synthetic).sum()} acquired and {synthetic.sum()} synthetic frames",
-    )
-    print(f"wrote {picture}")
+    values, coordinates = np.asarray(nib.load(volume).dataobj), "polar"
+    if info.coordinates == "cartesian":
+        coordinates = "cartesian"
+    if picture is not None:
+        title = f"{Path(volume).name}: {(~synthetic).sum()} acquired and {synthetic.sum()} synthetic frames"
+        pitch = float(spacing_from_affine(info.affine)[2])
+        shown = {"coordinates": coordinates, "frame_pitch_mm": pitch, "title": title}
+        save_pullback_picture(values, synthetic, picture, **shown)
+        print(f"wrote {picture}")
+    if movie is not None:
+        save_pullback_movie(values, synthetic, movie, coordinates=coordinates)
+        print(f"wrote {movie}")
+
+
+def _checked(synthetic_mask: np.ndarray, volume: np.ndarray) -> np.ndarray:
+    """The mask as booleans, one per frame."""
+    mask = np.asarray(synthetic_mask, dtype=bool)
+    if mask.shape != volume.shape[-1:]:
+        raise ValueError(f"synthetic_mask {mask.shape} does not match {volume.shape[-1]} frames.")
+    return mask
+
+
+def _white(volume: np.ndarray) -> float:
+    """Intensity that is shown as white; single specks do not set it."""
+    return float(np.percentile(volume, 99.9)) or 1.0
+
+
+def _linear(cut: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The cut `(depth, frames)` that linear interpolation between the acquired frames makes."""
+    return np.stack([np.interp(np.arange(cut.shape[1]), known, row[known]) for row in cut])
 
 
 def _longitudinal_cut(volume: np.ndarray, coordinates: str) -> tuple[np.ndarray, str]:
@@ -127,5 +188,11 @@ def _mark_frames(panel: Axes, synthetic_mask: np.ndarray, pitch: float) -> None:
     panel.legend(loc="lower right", bbox_to_anchor=(1, 1.02), ncols=2, fontsize=7, frameon=False, borderaxespad=0)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Command line."""
+    report_input_errors()
     fire.Fire(picture_of)
+
+
+if __name__ == "__main__":
+    main()

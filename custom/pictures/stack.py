@@ -1,36 +1,53 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""One picture of a densified short-axis stack: what the demonstration ends with.
+"""What a densified short-axis stack looks like: one picture, and a movie.
 
-python -m custom.pictures.stack --volume X_interp.nii.gz --picture out.png [--phase k]
+python -m custom.pictures.stack --volume X_interp.nii.gz --picture out.png [--movie out.gif] [--phase k]
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import fire
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from custom.errors import InputError
+from custom.errors import InputError, report_input_errors
 from custom.geometry import spacing_from_affine
-from custom.pictures.planes import Plane, Volume, cut, long_axis_planes, read_volume
-from custom.pictures.plotting import ACQUIRED, SYNTHETIC, label_row, one_gap, save, show_frame
-from custom.pictures.temporal import CUT
+from custom.pictures.movie import Shot, write_gif
+from custom.pictures.planes import Plane, Volume, apex_at, cut, long_axis_planes, read_volume
+from custom.pictures.plotting import (
+    ACQUIRED,
+    BORDERS,
+    MAX_COLUMNS,
+    SYNTHETIC,
+    label_row,
+    one_gap,
+    outlined,
+    save,
+    show_frame,
+)
+from custom.pictures.temporal import CUT, moving_lines
 from custom.scans.provenance import read_synthetic_frames, sidecar_path
 
-MAX_GAPS = 3
+#: Inches, and pixels per inch of `save`: about a screen and a half at most, whatever the stack.
+WIDTH, MOTION = 11.0, 2.1
+MAX_GAPS = 2
 FIELD_MM = 170.0  # of the slices shown: the heart and what is near it
+CUT_MM = 140.0
 VIEWS = {"4ch": "long axis", "3ch": "long axis, turned by 120°"}
+BLOCKS, LINEAR, DENSE = "acquired slices, as blocks", "acquired, linear between them", "densified"
 
 
 def save_stack_picture(
     volume: Volume, synthetic_mask: np.ndarray, path: str | Path, *, phase: int = 0, title: str = "Densified stack"
 ) -> None:
-    """Draw gaps slice by slice, two long-axis cuts before and after, and of a cine a slice's motion.
+    """Draw gaps slice by slice, two long-axis cuts before (blocks, linear) and after, and of a cine a slice's motion.
 
     Args:
         volume: the dense stack, `(X, Y, Z, T)`.
@@ -43,58 +60,90 @@ def save_stack_picture(
         ValueError: the mask does not fit, or there is no such phase.
     """
     mask = np.asarray(synthetic_mask, dtype=bool)
-    count, phases = volume.values.shape[volume.axis], volume.values.shape[3]
-    if mask.shape != (count,) or not 0 <= phase < phases:
-        raise ValueError(f"A mask {mask.shape} and phase {phase} do not fit {count} slices in {phases} phases.")
+    phases = volume.values.shape[3]
+    if mask.shape != (volume.count,) or not 0 <= phase < phases:
+        raise ValueError(f"A mask {mask.shape} and phase {phase} do not fit {volume.count} slices in {phases} phases.")
     known = np.flatnonzero(~mask)
     acquired = _acquired(volume, known)
-    planes = long_axis_planes(acquired)
-    slices = _around(volume, next(iter(planes.values())).centre)
-    low, high = (float(v) for v in np.percentile(slices[known], (0.5, 98)))
-    slices = (slices - low) / ((high - low) or 1.0)
-    gaps = np.unique(np.linspace(0, max(len(known) - 2, 0), MAX_GAPS + 2).round().astype(int)[1:-1])
-    rows = [one_gap(known, int(gap)) for gap in gaps]
+    planes = _planes(acquired)
+    slices, black_white = _shown(volume, known, planes)
+    rows = _gaps(known)
     h, w = slices.shape[2:]
-    panel = 9.0 / max(map(len, rows))
-    montage = len(rows) * (panel * h / w + 0.28)
-    cuts = _cuts(volume, acquired, planes, phase, (low, high))
+    montage = len(rows) * (WIDTH / MAX_COLUMNS * h / w + 0.25)
+    cuts = _cuts(volume, acquired, planes, phase, black_white)
     length, across = next(iter(cuts.values())).shape
-    parts = {"montage": montage, "cuts": 2 * (4.5 * length / across + 0.3)}
-    if phases > 1:
-        parts["time"] = 2.4
-    figure = Figure(figsize=(9.0, sum(parts.values()) + 0.5), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    # The cuts of a long stack give way, so that the picture stays one that is looked at as a whole.
+    height = min(len(VIEWS) * (WIDTH / 3 * length / across + 0.25), 6.5)
+    parts = {"montage": montage, "cuts": height} | ({"time": MOTION} if phases > 1 else {})
+    figure = Figure(figsize=(WIDTH, sum(parts.values()) + 0.7), layout="constrained")
+    figure.suptitle(f"{title}\n", fontsize=11)
+    figure.text(0.5, 1 - 0.32 / figure.get_figheight(), BORDERS, ha="center", va="top", fontsize=8, color="0.3")
     strips = figure.subfigures(len(parts), 1, height_ratios=list(parts.values()))
-    places = dict(zip(parts, strips, strict=True))
+    places = dict(zip(parts, np.atleast_1d(strips), strict=True))
     _draw_montage(places["montage"], slices[:, phase], mask, rows)
-    _draw_cuts(places["cuts"], cuts)
+    _draw_cuts(places["cuts"], cuts, _ends(acquired))
     if "time" in places:
-        gap = rows[len(rows) // 2]
+        gap = one_gap(known, max((len(known) - 1) // 2, 0))
         _draw_motion(places["time"], slices[[gap[0], gap[len(gap) // 2], gap[-1]]], gap, mask)
     save(figure, Path(path))
 
 
-def picture_of(volume: str, picture: str, phase: int = 0) -> None:
+def save_stack_movie(volume: Volume, synthetic_mask: np.ndarray, path: str | Path) -> None:
+    """A cine beats: an acquired slice, a synthetic one and the long axis. One phase is flown through, slice by slice.
+
+    Args:
+        volume: the dense stack, `(X, Y, Z, T)`.
+        synthetic_mask: bool, one per slice along `volume.axis`, True where it is synthetic.
+        path: GIF file.
+    """
+    mask = np.asarray(synthetic_mask, dtype=bool)
+    known, phases = np.flatnonzero(~mask), volume.values.shape[3]
+    acquired = _acquired(volume, known)
+    planes = _planes(acquired)
+    slices, (low, high) = _shown(volume, known, planes)
+    if phases == 1:
+        write_gif(([Shot(slices[k, 0], bool(mask[k]), f"slice {k}")] for k in range(len(mask))), path)
+        return
+    gap = one_gap(known, max((len(known) - 1) // 2, 0))
+    chosen = [gap[0], gap[len(gap) // 2]]
+    view, name = next(iter(VIEWS.items()))
+
+    def shots(phase: int) -> list[Shot]:
+        here = [Shot(slices[k, phase], bool(mask[k]), f"slice {k}, phase {phase}") for k in chosen]
+        picture = np.nan_to_num((cut(volume, planes[view], phase, width_mm=CUT_MM) - low) / ((high - low) or 1.0))
+        return [*here, Shot(picture, None, f"{name}, densified")]
+
+    write_gif((shots(phase) for phase in range(phases)), path)
+
+
+def picture_of(volume: str, picture: str | None = None, movie: str | None = None, phase: int = 0) -> None:
     """Draw a densified stack from disk; its sidecar says which slices are synthetic.
 
     Args:
         volume: what `inference.json` wrote, `<stem>_interp.nii.gz`.
         picture: PNG, PDF or SVG file to write.
-        phase: of the heart cycle that is shown.
+        movie: GIF file to write: the beating heart, or of one phase a flight through the slices.
+        phase: of the heart cycle that the picture shows.
 
     Raises:
-        InputError: the volume or its sidecar is missing or unreadable, or there is no such phase.
+        InputError: the volume or its sidecar is missing or unreadable, there is no such phase, or nothing to write.
     """
+    if picture is None and movie is None:
+        raise InputError(volume, "nothing was asked for", "name a file for --picture (.png) or --movie (.gif)")
     dense = read_volume(volume, _slice_axis(volume))
-    count, phases = dense.values.shape[dense.axis], dense.values.shape[3]
-    synthetic = read_synthetic_frames(volume, count)
+    phases = dense.values.shape[3]
+    synthetic = read_synthetic_frames(volume, dense.count)
     if not 0 <= phase < phases:
         raise InputError(volume, f"has no phase {phase}", f"choose --phase from 0 to {phases - 1}")
-    spacing = spacing_from_affine(dense.affine)[dense.axis]
-    title = f"{Path(volume).name}: {(~synthetic).sum()} acquired and {synthetic.sum()} synthetic slices, "
-    title += f"{spacing:.2f} mm apart" + (f", phase {phase} of {phases}" if phases > 1 else "")
-    save_stack_picture(dense, synthetic, picture, phase=phase, title=title)
-    print(f"wrote {picture}")
+    if picture is not None:
+        spacing = spacing_from_affine(dense.affine)[dense.axis]
+        title = f"{Path(volume).name}: {(~synthetic).sum()} acquired and {synthetic.sum()} synthetic slices, "
+        title += f"{spacing:.2f} mm apart" + (f", phase {phase} of {phases}" if phases > 1 else "")
+        save_stack_picture(dense, synthetic, picture, phase=phase, title=title)
+        print(f"wrote {picture}")
+    if movie is not None:
+        save_stack_movie(dense, synthetic, movie)
+        print(f"wrote {movie}")
 
 
 def _slice_axis(volume: str) -> int | None:
@@ -113,6 +162,25 @@ def _acquired(volume: Volume, known: np.ndarray) -> Volume:
     return Volume(np.take(volume.values, known, axis=volume.axis), affine, volume.axis)
 
 
+def _planes(acquired: Volume) -> dict[str, Plane]:
+    """Long-axis planes with the apex above, where it is known which end it is."""
+    planes = long_axis_planes(acquired)
+    return {view: plane.turned() for view, plane in planes.items()} if apex_at(acquired) else planes
+
+
+def _ends(acquired: Volume) -> tuple[str, str]:
+    """What lies at the upper and at the lower end of a cut."""
+    known = apex_at(acquired) is not None
+    return ("apex", "base") if known else ("first slice", "last slice")
+
+
+def _shown(volume: Volume, known: np.ndarray, planes: dict[str, Plane]) -> tuple[np.ndarray, tuple[float, float]]:
+    """Slices `(N, T, h, w)` around the heart, 0 black and 1 white, and what black and white were."""
+    slices = _around(volume, next(iter(planes.values())).centre)
+    low, high = (float(v) for v in np.percentile(slices[known], (0.5, 98)))
+    return (slices - low) / ((high - low) or 1.0), (low, high)
+
+
 def _around(volume: Volume, centre: np.ndarray) -> np.ndarray:
     """Slices `(N, T, h, w)`, only what lies within `FIELD_MM` / 2 of a point in mm."""
     window, spacing = [slice(None)] * 4, spacing_from_affine(volume.affine)
@@ -124,22 +192,32 @@ def _around(volume: Volume, centre: np.ndarray) -> np.ndarray:
     return np.moveaxis(volume.values[tuple(window)], (volume.axis, 3), (0, 1))
 
 
+def _gaps(known: np.ndarray) -> list[list[int]]:
+    """Slices of gaps spread over the stack, a row each; short gaps are followed by the next."""
+    gaps = np.unique(np.linspace(0, max(len(known) - 2, 0), MAX_GAPS + 2).round().astype(int)[1:-1])
+    if len(known) < 2 or known[1] - known[0] >= MAX_COLUMNS:
+        return [one_gap(known, int(gap)) for gap in gaps]
+    starts = [min(int(known[gap]), max(known[-1] - MAX_COLUMNS + 1, 0)) for gap in gaps]
+    return [list(range(start, min(start + MAX_COLUMNS, known[-1] + 1))) for start in starts]
+
+
 def _cuts(
-    volume: Volume, acquired: Volume, planes: dict[str, Plane], phase: int, value_range: tuple[float, float]
+    volume: Volume, acquired: Volume, planes: dict[str, Plane], phase: int, black_white: tuple[float, float]
 ) -> dict[str, np.ndarray]:
-    """ "view: acquired" and "view: densified" -> picture in [0, 1], at 1 mm."""
-    low, high = value_range
+    """ "view: what" -> picture in [0, 1], at 1 mm."""
+    low, high = black_white
+    kinds = {BLOCKS: (acquired, "nearest"), LINEAR: (acquired, "linear"), DENSE: (volume, "linear")}
     cuts = {}
     for view, name in VIEWS.items():
-        for label, stack, through in (("acquired slices", acquired, "nearest"), ("densified", volume, "linear")):
-            picture = (cut(stack, planes[view], phase, through) - low) / ((high - low) or 1.0)
+        for label, (stack, through) in kinds.items():
+            picture = (cut(stack, planes[view], phase, through, CUT_MM) - low) / ((high - low) or 1.0)
             cuts[f"{name}: {label}"] = np.nan_to_num(picture, nan=0.0)
     return cuts
 
 
 def _draw_montage(figure: SubFigure, slices: np.ndarray, mask: np.ndarray, rows: list[list[int]]) -> None:
     """Gaps of the stack, a row each, synthetic slices framed."""
-    axes = figure.subplots(len(rows), max(map(len, rows)), squeeze=False)
+    axes = figure.subplots(len(rows), MAX_COLUMNS, squeeze=False)
     for row, shown in zip(axes, rows, strict=True):
         for panel in row[len(shown) :]:
             panel.set_axis_off()
@@ -149,17 +227,19 @@ def _draw_montage(figure: SubFigure, slices: np.ndarray, mask: np.ndarray, rows:
             panel.set_title(f"{kind}, slice {index}", fontsize=7, color=colour)
 
 
-def _draw_cuts(figure: SubFigure, cuts: dict[str, np.ndarray]) -> None:
-    """A row per plane, acquired beside densified, millimetres alike in both directions."""
-    axes = figure.subplots(len(VIEWS), 2)
-    for panel, (name, picture) in zip(axes.flat, cuts.items(), strict=True):
+def _draw_cuts(figure: SubFigure, cuts: dict[str, np.ndarray], ends: Sequence[str]) -> None:
+    """A row per plane, before and after, millimetres alike in both directions, both ends named."""
+    axes: Sequence[Axes] = figure.subplots(len(VIEWS), 3).flat
+    for panel, (name, picture) in zip(axes, cuts.items(), strict=True):
         show_frame(panel, picture)
         panel.set_title(name, fontsize=8)
+        for text, place, align in zip(ends, (0.97, 0.03), ("top", "bottom"), strict=True):
+            outlined(panel, 0.5, place, text, ha="center", va=align)
 
 
 def _draw_motion(figure: SubFigure, cines: np.ndarray, gap: list[int], mask: np.ndarray) -> None:
-    """One row of three slices `(3, T, H, W)` along time, two cycles: a synthetic one between two acquired."""
-    row = cines.shape[2] // 2  # the slices are cut out around the heart
+    """A row through the ventricle of three slices `(3, T, H, W)` along time: a synthetic one between two acquired."""
+    row, _ = moving_lines(cines[1])
     axes = figure.subplots(1, 4)
     middle = gap[len(gap) // 2]
     show_frame(axes[0], cines[1, 0], bool(mask[middle]))
@@ -169,16 +249,14 @@ def _draw_motion(figure: SubFigure, cines: np.ndarray, gap: list[int], mask: np.
         profile = np.concatenate([cine[:, row], cine[:, row]])
         show_frame(panel, profile, bool(mask[index]))
         panel.set_aspect(profile.shape[1] / profile.shape[0])
-        panel.set_title(f"slice {index}: row {row}, time ↓ (two cycles)", fontsize=7)
+        panel.set_title(f"slice {index}: the yellow row, time ↓ (two cycles)", fontsize=7)
     label_row(axes[0], "motion", right_of=-0.05)
 
 
 def main() -> None:
     """Command line."""
-    try:
-        fire.Fire(picture_of)
-    except InputError as error:
-        raise SystemExit(str(error)) from None
+    report_input_errors()
+    fire.Fire(picture_of)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,16 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from scipy.ndimage import gaussian_filter
+from skimage.filters import threshold_otsu
+from skimage.measure import label, regionprops
 
 from custom.metrics.temporal import roughness_ratio
 from custom.pictures.plotting import label_row, panels, show_frame
 from custom.scans.heart_centre import motion_centre
 
 CUT = "#f0e442"  # yellow, as in the paper
+NEAR_MM, ROUND, CAVITY_PIXELS = 50.0, 0.8, 60  # of a cavity: distance of its middle, share of its convex hull, area
 PIXEL_MM = 1.5  # typical: crops come without their spacing, and the size of a heart need not be exact here
 
 
@@ -56,10 +60,31 @@ def temporal_profiles(truth: np.ndarray, methods: Mapping[str, np.ndarray]) -> F
 
 
 def moving_lines(cine: np.ndarray) -> tuple[int, int]:
-    """The row and the column of `(T, h, w)` through the middle of what beats; of a still slice, the middle ones."""
-    centre = motion_centre([cine[None]], (PIXEL_MM, PIXEL_MM)) or ((n - 1) / 2 for n in cine.shape[1:])
-    row, column = (round(place) for place in centre)
+    """The row and the column of `(T, h, w)` through the left ventricle, as far as it can be told without labels.
+
+    The middle of the largest round and bright region near the middle of what beats; where there is none, the middle of
+    what beats; of a still slice, the middle.
+    """
+    centre = motion_centre([cine[None]], (PIXEL_MM, PIXEL_MM))
+    if centre is not None:
+        centre = _cavity(cine.mean(axis=0), centre) or centre
+    row, column = (round(place) for place in centre or ((n - 1) / 2 for n in cine.shape[1:]))
     return row, column
+
+
+def _cavity(image: np.ndarray, near: tuple[float, float]) -> tuple[float, float] | None:
+    """The middle of the largest round bright region within `NEAR_MM` of a point; the right ventricle is a crescent."""
+    rows, columns = np.indices(image.shape)
+    disc = np.hypot(rows - near[0], columns - near[1]) < NEAR_MM / PIXEL_MM
+    smooth = gaussian_filter(image, 1.0)
+    if np.ptp(smooth[disc]) == 0:
+        return None
+    regions = regionprops(label(disc & (smooth > threshold_otsu(smooth[disc]))))
+    round_ones = [region for region in regions if region.solidity > ROUND and region.area > CAVITY_PIXELS]
+    if not round_ones:
+        return None
+    best = max(round_ones, key=lambda region: region.area * region.axis_minor_length / region.axis_major_length)
+    return float(best.centroid[0]), float(best.centroid[1])
 
 
 def _ratio(cine: np.ndarray, truth: np.ndarray) -> float:
