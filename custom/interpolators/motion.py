@@ -45,7 +45,7 @@ class MotionInterpolator(Interpolator):
     def __init__(
         self,
         network: MotionNetwork | Mapping[str, Any] | None = None,
-        tile_size: Sequence[int] = (512, 512),
+        tile_size: Sequence[int] = (704, 704),
         tile_overlap: float = 0.25,
         batch_size: int = 8,
     ) -> None:
