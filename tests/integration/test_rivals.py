@@ -208,6 +208,20 @@ def test_every_bundle_is_tested_here_or_at_length():
     assert {path.name for path in FOLDER.iterdir() if (path / "configs").is_dir()} == set(RIVALS) | elsewhere
 
 
+def test_training_writes_beside_the_bundle_unless_told_otherwise(phantom, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (path.name for path in FOLDER.iterdir() if (path / "configs").is_dir()):
+        parser = ConfigParser(load(name, "train.json"))
+        for folder in ("output_dir", "ckpt_dir"):
+            assert Path(parser.get_parsed_content(folder)).is_relative_to(tmp_path / "runs" / name)
+    shipped = FOLDER / "unet_regression" / "models"
+    before = {path: path.read_bytes() for path in shipped.rglob("*") if path.is_file()}
+    size = {"crop_size": [32, 32], "batch_size": 2, "epoch_length": 2, "epochs": 1, "val_windows": 1}
+    run("unet_regression", "train.json", **{**size, **UNET, "dataset_dir": str(phantom(False)), "device": "cpu"})
+    assert (tmp_path / "runs" / "unet_regression" / "models" / "model.pt").is_file()
+    assert {path: path.read_bytes() for path in shipped.rglob("*") if path.is_file()} == before
+
+
 def test_training_leaves_weights_that_every_config_takes(name, trained):
     path = trained(name)
     assert [file.name for file in path.parent.glob("*.pt")] == ["model.pt"] and list(
