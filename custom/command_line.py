@@ -25,6 +25,7 @@ RUN_OPTIONS = {
     "workflow_name", "workflow_type", "properties_path", "bundle_root",
 }  # fmt: skip
 """What `python -m monai.bundle run` takes besides the ids of the config."""
+EXCLUSIVE = (("factor", "target_spacing"),)
 
 
 def start(device: torch.device | str | None = None) -> None:
@@ -64,6 +65,9 @@ def check_options(arguments: Sequence[str]) -> None:
     files = options["config_file"]
     files = ast.literal_eval(files) if files.startswith("[") else files
     known = set(ConfigParser.load_config_files(files)) | RUN_OPTIONS
+    for one, other in EXCLUSIVE:
+        if one in options and other in options:
+            raise ValueError(f"--{one} and --{other} ask for the same thing in two ways; leave one of them out")
     for name in options:
         top = name.lstrip("+").replace("::", "#").partition("#")[0]
         if top not in known:

@@ -37,10 +37,16 @@ def report_input_errors() -> None:
     sys.excepthook = _report
 
 
-def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def input_error_in(error: BaseException) -> InputError | None:
+    """The `InputError` that an exception is or was raised from: MONAI wraps what its components raise."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, InputError):
         cause = cause.__cause__ or cause.__context__
+    return cause
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    cause = input_error_in(error)
     if cause is None:
         sys.__excepthook__(kind, error, trace)
     else:

@@ -16,11 +16,11 @@ import numpy as np
 from torch.utils.data import get_worker_info
 from tqdm.contrib.concurrent import thread_map
 
-from custom.scans.pullbacks import PullbackInfo, PullbackReader, inspect_pullback
-from custom.scans.stacks import StackInfo, inspect_stack, read_slices
+from custom.scans.pullbacks import PullbackReader, inspect_pullback
+from custom.scans.scan import Scan
+from custom.scans.stacks import inspect_stack, read_slices
 
 Key = TypeVar("Key", bound=Hashable)
-Info = TypeVar("Info", PullbackInfo, StackInfo)
 
 _shared: WeakValueDictionary[tuple, ScanCache] = WeakValueDictionary()
 
@@ -52,7 +52,7 @@ def _shared_cache(kind: type[ScanCache], keys: list, paths: list[Path], cache_gi
     return cache
 
 
-class ScanCache(ABC, Generic[Key, Info]):
+class ScanCache(ABC, Generic[Key]):
     """Many scans, the most recently used ones kept in memory as stored on disk.
 
     Args:
@@ -69,7 +69,7 @@ class ScanCache(ABC, Generic[Key, Info]):
         keys = list(dict.fromkeys(keys))
         # Decompression and file access leave the interpreter free, so threads help.
         infos = thread_map(self._inspect, keys, desc="Checking scans", disable=len(keys) < 8)
-        self._infos: dict[Key, Info] = dict(zip(keys, infos, strict=True))
+        self._infos: dict[Key, Scan] = dict(zip(keys, infos, strict=True))
         self._held: OrderedDict[Key, np.ndarray] = OrderedDict()
 
     @property
@@ -81,7 +81,7 @@ class ScanCache(ABC, Generic[Key, Info]):
         """How many scans are held now."""
         return len(self._held)
 
-    def info(self, key: Key) -> Info:
+    def info(self, key: Key) -> Scan:
         """What is in one of the files."""
         return self._infos[key]
 
@@ -100,16 +100,16 @@ class ScanCache(ABC, Generic[Key, Info]):
 
     @staticmethod
     @abstractmethod
-    def _inspect(key: Key) -> Info:
+    def _inspect(key: Key) -> Scan:
         """Check a scan in full."""
 
     @staticmethod
     @abstractmethod
-    def _read(info: Info) -> np.ndarray:
+    def _read(info: Scan) -> np.ndarray:
         """All values of a scan in the stored dtype."""
 
 
-class FrameCache(ScanCache[Path, PullbackInfo]):
+class FrameCache(ScanCache[Path]):
     """Frames of pullbacks.
 
     Stepping back in a `.nii.gz` means reading it from its beginning, so those are held whole. A `.nii` is read frame by
@@ -124,11 +124,11 @@ class FrameCache(ScanCache[Path, PullbackInfo]):
             return np.stack([reader.stored(k) for k in indices])
 
     @staticmethod
-    def _inspect(key: Path) -> PullbackInfo:
+    def _inspect(key: Path) -> Scan:
         return inspect_pullback(key)
 
     @staticmethod
-    def _read(info: PullbackInfo) -> np.ndarray:
+    def _read(info: Scan) -> np.ndarray:
         frames = np.empty((info.shape[2], *info.shape[:2]), info.dtype)
         with PullbackReader(info) as reader:
             for k in range(len(reader)):
@@ -136,13 +136,13 @@ class FrameCache(ScanCache[Path, PullbackInfo]):
         return frames
 
 
-class StackCache(ScanCache[tuple[Path, "int | None"], StackInfo]):
+class StackCache(ScanCache[tuple[Path, "int | None"]]):
     """Slices `(N, T, H, W)` of short-axis stacks and cines, always held whole: they are small."""
 
     @staticmethod
-    def _inspect(key: tuple[Path, int | None]) -> StackInfo:
+    def _inspect(key: tuple[Path, int | None]) -> Scan:
         return inspect_stack(*key)
 
     @staticmethod
-    def _read(info: StackInfo) -> np.ndarray:
+    def _read(info: Scan) -> np.ndarray:
         return read_slices(info)

@@ -14,7 +14,8 @@ import torch
 from custom.data.frame_cache import shared_stack_cache
 from custom.errors import InputError, TooShort
 from custom.scans.nifti import stem
-from custom.scans.stacks import StackInfo, to_unit
+from custom.scans.scan import Scan
+from custom.scans.stacks import to_unit
 
 
 class StackSet:
@@ -35,7 +36,7 @@ class StackSet:
             raise ValueError("The datalist has no stacks.")
         self.keys = [(Path(item["image"]), item.get("axis")) for item in datalist]
         self.cache = shared_stack_cache(self.keys, cache_gib)
-        self.infos: list[StackInfo] = [self.cache.info(key) for key in self.keys]
+        self.infos: list[Scan] = [self.cache.info(key) for key in self.keys]
         self.patients = [str(item["patient"]) for item in datalist]
         self.ranges = [
             range(info.num_slices)[slice(*item.get("slices", (None,)))]

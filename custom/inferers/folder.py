@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From a folder of scans to a folder of dense ones: what pullbacks and stacks have in common."""
+"""A command over the scans of a folder: one after the other, what fails is told and left, the others are done."""
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,94 +17,45 @@ import torch
 from ignite.engine import Engine
 from monai.engines import Evaluator
 from monai.utils import CommonKeys as Keys
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from custom.errors import InputError
-from custom.inferers.gaps import GapInferer
-from custom.interpolators.base import Interpolator
-from custom.scans.provenance import SYNTHETIC_KEY, sha256_of, sidecar_path
-from custom.scans.pullbacks import check_output_dir, stem
+from custom.data.sources import cmr_phantom_scan
+from custom.errors import InputError, input_error_in
+from custom.scans.nifti import check_output_dir, find_nifti, stem
+from custom.scans.provenance import says_synthetic, sha256_of
 from custom.weights import load_model
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What made an output, as its sidecar tells it.
-
-    Attributes:
-        bundle: the bundle's name.
-        version: the bundle's version.
-        weights_sha256: hash of the weights; None for a method without weights.
-        options: the method's own options that shape the result, JSON values.
-    """
-
-    bundle: str
-    version: str
-    weights_sha256: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def record(self, path: Path, inferer: GapInferer, slice_axis: int) -> dict[str, Any]:
-        """All that determines the output of `path`, as it reads in a sidecar and as `write_sidecar` takes it."""
-        chosen = ("factor",) if inferer.target_spacing is None else ("target_spacing",)
-        options = {name: getattr(inferer, name) for name in (*chosen, "num_samples")}
-        record = asdict(self) | {"seed": inferer.seed, "input_sha256": sha256_of(path)}
-        record["options"] = {**options, **self.options}
-        return json.loads(json.dumps({**record, "extra": {"slice_axis": slice_axis}}))
+SCRIPTS = {"stack": "data_scripts/prepare_cmr.py", "pullback": "data_scripts/prepare_oct.py"}
 
 
 def refuse_synthetic(path: Path) -> None:
-    """Raise InputError if the sidecar of a scan says that some of its slices were made by interpolation."""
-    if {SYNTHETIC_KEY, "synthetic_frames"} & _read_sidecar(path).keys():  # the latter in files of version 0.1.0
+    """Raise InputError if a scan's sidecar or header says that some of its slices were made by interpolation."""
+    if says_synthetic(path):
         raise InputError(path, "holds synthetic slices", "give the acquired scan instead")
 
 
-def is_done(output: Path, record: Mapping[str, Any]) -> bool:
-    """Whether `output` is there, and its sidecar says that it was made as `record` describes."""
-    wanted = {name: value for name, value in record.items() if name != "extra"} | record["extra"]
-    said = _read_sidecar(output)
-    return output.exists() and SYNTHETIC_KEY in said and wanted.items() <= said.items()
-
-
-def factor_of(path: Path, inferer: GapInferer, spacing: float) -> int:
-    """The inferer's factor for a scan of `spacing` mm; InputError if that already meets the target spacing."""
-    try:
-        return inferer.factor_for(spacing)
-    except ValueError as error:
-        raise InputError(path, str(error), "ask for a smaller --target_spacing") from error
-
-
-def _read_sidecar(path: Path) -> dict[str, Any]:
-    """A scan's sidecar; empty where there is none, since any file may lie beside a user's scan."""
-    try:
-        content = json.loads(sidecar_path(path).read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 class ScanFolder(Dataset):
-    """The scans of a folder as `{"image": path}`; a subclass says which files those are (`find`).
+    """The scans of a folder as `{"image": path}`.
 
     The folder is listed at first use: a missing one is then told in one line by the evaluator, rather than by the
     traceback of a config that could not be built.
 
     Args:
-        dataset_dir: a folder of NIfTI files, or one file; None where a subclass knows what to do without.
+        dataset_dir: a folder of NIfTI files, or one file; None for a simulated short-axis scan.
+        kind: what they are, "stack" or "pullback"; for messages.
+        scan_dir: where the simulated scan is, or is made at first use (`custom.data.sources.cmr_phantom_scan`).
     """
 
-    def __init__(self, dataset_dir: str | Path | None) -> None:
-        self.dataset_dir = dataset_dir
-
-    def find(self) -> list[Path]:
-        """The files, sorted by name; InputError if there are none."""
-        raise TypeError(f"{type(self).__name__} does not say what a scan is: override find().")
+    def __init__(self, dataset_dir: str | Path | None, kind: str = "stack", scan_dir: str | Path = "cmr_scan") -> None:
+        self.dataset_dir, self.kind, self.scan_dir = dataset_dir, kind, scan_dir
 
     @cached_property
     def paths(self) -> list[Path]:
-        """The files, sorted by name."""
-        return self.find()
+        """The files, sorted by name; InputError if there are none."""
+        folder = cmr_phantom_scan(self.scan_dir) if self.dataset_dir is None else self.dataset_dir
+        return find_nifti(folder, f"{self.kind}s", SCRIPTS[self.kind])
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -113,8 +64,8 @@ class ScanFolder(Dataset):
         return {Keys.IMAGE: str(self.paths[index])}
 
 
-class FolderInterpolator(Evaluator):
-    """The `evaluator` of an inference config: one iteration is one scan. A subclass does it (`interpolate_scan`).
+class FolderEvaluator(Evaluator):
+    """The `evaluator` of an inference config: one iteration is one scan. A subclass does it (`do_scan`).
 
     A scan that cannot be done costs one line in the log; the others are still done.
 
@@ -122,32 +73,26 @@ class FolderInterpolator(Evaluator):
         device: where the network runs.
         dataset: items `{"image": path}`, such as a `ScanFolder`.
         network: the method.
-        inferer: the gap inferer.
+        inferer: what asks the network; has `validate()`.
         output_dir: made if needed.
         checkpoint: the weights, loaded into `network` by `run`; None for a method without weights.
-        bundle: name for the sidecars.
-        version: version for the sidecars.
-        options: the method's own options that shape the result, for the sidecars.
+        bundle_root: the bundle's folder, whose name and version the sidecars tell.
         val_handlers: further Ignite handlers.
     """
 
-    noun = "scan"
-
-    def interpolate_scan(self, path: Path) -> Path:
-        """Interpolate one scan from disk to disk and return the output; InputError where it cannot be done."""
-        raise TypeError(f"{type(self).__name__} does not say how to do a scan: override interpolate_scan().")
+    def do_scan(self, path: Path) -> Path:
+        """Do one scan from disk to disk and return the output; InputError where it cannot be done."""
+        raise TypeError(f"{type(self).__name__} does not say how to do a scan: override do_scan().")
 
     def __init__(
         self,
         device: torch.device | str,
         dataset: Dataset,
-        network: Interpolator,
-        inferer: GapInferer,
+        network: nn.Module,
+        inferer: Any,
         output_dir: str | Path,
         checkpoint: str | Path | None = None,
-        bundle: str = "",
-        version: str = "",
-        options: Mapping[str, Any] | None = None,
+        bundle_root: str | Path | None = None,
         val_handlers: Sequence | None = None,
     ) -> None:
         # The epoch length is a stand-in: the dataset is not listed before `run`.
@@ -155,8 +100,8 @@ class FolderInterpolator(Evaluator):
             device, DataLoader(dataset, batch_size=None), epoch_length=1, val_handlers=val_handlers, decollate=False
         )
         self.dataset, self.network, self.inferer = dataset, network, inferer
-        self.output_dir, self.checkpoint = output_dir, checkpoint
-        self.provenance = Provenance(bundle, version, options=options or {})
+        self.output_dir, self.checkpoint, self.bundle_root = output_dir, checkpoint, bundle_root
+        self.weights_sha256: str | None = None
         self._outputs: dict[str, str] = {}
         self._failures: list[str] = []
 
@@ -177,32 +122,42 @@ class FolderInterpolator(Evaluator):
         super().run(global_epoch)
         if self._failures:
             names = ", ".join(Path(path).name for path in self._failures)
-            raise SystemExit(f"error: {len(self._failures)} of {len(self.dataset)} {self.noun}s failed: {names}")
+            raise SystemExit(f"error: {len(self._failures)} of {len(self.dataset)} scans failed: {names}")
+
+    @cached_property
+    def made_by(self) -> dict[str, Any]:
+        """Name and version of the bundle and hash of its weights, for the sidecars."""
+        root = Path(self.bundle_root or ".")
+        metadata = root / "configs" / "metadata.json"
+        version = json.loads(metadata.read_text())["version"] if self.bundle_root and metadata.is_file() else ""
+        name = root.name if self.bundle_root else ""
+        return {"bundle": name, "version": version, "weights_sha256": self.weights_sha256}
 
     def _validate(self) -> None:
         """Raise ValueError if an option is unusable."""
-        self.network.validate()
-        self.inferer.validate(self.network)
+        self.inferer.validate()
 
     def _prepare_network(self) -> None:
         if self.checkpoint is not None:
             load_model(self.network, self.checkpoint)
-            self.provenance = replace(self.provenance, weights_sha256=sha256_of(self.checkpoint))
+            self.weights_sha256 = sha256_of(self.checkpoint)
         self.network.to(self.state.device).eval()
 
     def _iteration(self, engine: Engine, batchdata: Mapping[str, str]) -> dict[str, str | None]:
         path, output = batchdata[Keys.IMAGE], None
-        logger.info("%s %d of %d: %s", self.noun, engine.state.iteration, engine.state.epoch_length, path)
+        logger.info("scan %d of %d: %s", engine.state.iteration, engine.state.epoch_length, path)
+        started = time.perf_counter()
         try:
-            output = self._interpolate(path)
-        except (ValueError, OSError, MemoryError) as error:
+            other = self._outputs.setdefault(stem(path), path)
+            if other != path:
+                raise InputError(path, f"would overwrite the output of {Path(other).name}", "rename one of the two")
+            output = str(self.do_scan(Path(path)))
+            logger.info("%s: %s, %.1f s", Path(path).name, output, time.perf_counter() - started)
+        except (ValueError, OSError, MemoryError, RuntimeError) as error:
+            told = input_error_in(error)
+            if told is None and isinstance(error, RuntimeError):
+                raise
             advice = "; check the disk" if isinstance(error, OSError) else ""
-            logger.error("%s", error if isinstance(error, InputError) else f"{path}: {error}{advice}")
+            logger.error("%s", told or f"{path}: {error}{advice}")
             self._failures.append(path)
         return {Keys.IMAGE: path, Keys.PRED: output}
-
-    def _interpolate(self, path: str) -> str:
-        other = self._outputs.setdefault(stem(path), path)
-        if other != path:
-            raise InputError(path, f"would overwrite the output of {Path(other).name}", "rename one of the two")
-        return str(self.interpolate_scan(Path(path)))

@@ -10,9 +10,10 @@ inside: an `Interpolator` is asked about gaps, in batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from numbers import Real
 from typing import Any
@@ -24,7 +25,7 @@ from monai.utils import convert_to_tensor
 
 from custom.geometry import dense_count, factor_for_spacing
 from custom.inferers.gap_filling import fill_gaps
-from custom.inferers.plan import Plan, Window, plan_gap
+from custom.inferers.plan import Window, plan_gap
 from custom.interpolators.base import ANYWHERE, Interpolator
 from custom.networks.batching import BatchSize
 from custom.transforms.layout import slice_axis, slice_spacing, slices_first
@@ -111,21 +112,27 @@ class GapInferer(Inferer):
         return factor
 
     def __call__(self, inputs: torch.Tensor, network: Interpolator, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Interpolate whole volumes in memory: the mean of `moments`, whose arguments these are."""
+        return self.moments(inputs, network)[0]
+
+    def moments(
+        self, inputs: torch.Tensor, network: Interpolator, progress: Callable[[int], Any] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Interpolate whole volumes in memory.
 
         Args:
             inputs: in [0, 1], with `N >= 2` slices: pullbacks or stacks `(B, C, H, W, N)`, or cines
                 `(B, C, H, W, N, T)`, the slices on `axis` of the three spatial ones. A `MetaTensor` if `target_spacing`
                 is set or `axis` is None; its first affine counts for the batch, and `coordinates` in its metadata, if
-                they are "polar", make the last row a neighbour of the first.
+                they are "polar", make the last row a neighbour of the first; `first_slice` tells a part of a scan.
             network: the method. One that takes phases together (`takes_phases`) gets `(T, H, W)` and wants cines; any
                 other gets a cine's phases as items of the batch.
-            args: unused, as is `kwargs`; MONAI's signature.
-            kwargs: unused.
+            progress: called with the number of slices, phases counted apart, that have come out since the last call.
 
         Returns:
-            As `inputs`, `(N - 1) * factor + 1` slices on the axis, without metadata (`DenseGridd` gives it its grid).
-            Acquired slices are bit-identical, the others the mean of the samples.
+            The mean of the samples and, of several samples, their deviation, 0 where a slice is acquired; else None.
+            Each as `inputs`, `(N - 1) * factor + 1` slices on the axis, without metadata (`DenseGridd` gives it its
+            grid). Acquired slices are bit-identical.
 
         Raises:
             ValueError: for fewer than two slices, other dimensions, an option out of range, a missing affine.
@@ -139,15 +146,25 @@ class GapInferer(Inferer):
         slices = slices_first(volumes, axis, takes_phases)
         shape = list(volumes.shape)
         shape[2 + axis] = dense_count(len(slices), factor)
-        dense = volumes.new_empty(shape)
-        filled = slices_first(dense, axis, takes_phases)
+        mean, std = volumes.new_empty(shape), volumes.new_zeros(shape) if self.num_samples > 1 else None
+        means, deviations = (None if m is None else slices_first(m, axis, takes_phases) for m in (mean, std))
         frames = slices if takes_phases else slices.flatten(1, 2)
-        for frame in self.stream(frames, network, factor, is_polar(inputs)):
-            filled[frame.index] = frame.mean.reshape(filled.shape[1:])
-        return dense
+        first_gap = getattr(inputs, "meta", {}).get("first_slice", 0)
+        for frame in self.stream(frames, network, factor, is_polar(inputs), first_gap):
+            means[frame.index] = frame.mean.reshape(means.shape[1:])
+            if frame.std is not None:
+                deviations[frame.index] = frame.std.reshape(means.shape[1:])
+            if progress is not None:
+                progress(volumes.shape[5] if volumes.ndim == 6 else 1)
+        return mean, std
 
     def stream(
-        self, frames: Iterable[torch.Tensor], network: Interpolator, factor: int | None = None, wrap_rows: bool = False
+        self,
+        frames: Iterable[torch.Tensor],
+        network: Interpolator,
+        factor: int | None = None,
+        wrap_rows: bool = False,
+        first_gap: int = 0,
     ) -> Iterator[DenseFrame]:
         """Interpolate frames as they come.
 
@@ -161,6 +178,7 @@ class GapInferer(Inferer):
             network: the method.
             factor: dense steps per gap; `self.factor` unless given.
             wrap_rows: whether the last row of a frame is a neighbour of the first, as the A-lines of a polar one are.
+            first_gap: index in the scan of the first gap, where the frames are a part of one.
 
         Yields:
             Every frame of the dense scan, in order.
@@ -182,13 +200,19 @@ class GapInferer(Inferer):
                 arrived += 1
             ended = arrived == before
             gaps = range(done, max(done, arrived - 1 if ended else arrived - 1 - outer))
-            if gaps:
-                mean, std = self._filled(network, plan, acquired, gaps, batch, wrap_rows)
+            neighbours = _neighbours(acquired, gaps, outer) if gaps else None
+            moments = _Moments()
+            places = range(first_gap + gaps.start, first_gap + gaps.stop)  # in the whole scan
+            for seed_of in [partial(_seed_of, self.seed, sample, places) for sample in range(self.num_samples) if gaps]:
+                with self._as_wanted(network, neighbours.device):
+                    filled = fill_gaps(network, neighbours, plan, seed_of, batch, wrap_rows)
+                moments.add(filled.unflatten(0, (-1, len(gaps))))
+            mean, std = moments.result
             for number, gap in enumerate(gaps):
                 yield DenseFrame(gap * factor, False, acquired[gap])
-                for step in range(1, factor):
-                    deviation = None if std is None else std[:, number, step - 1]
-                    yield DenseFrame(gap * factor + step, True, mean[:, number, step - 1], deviation)
+                for step in range(factor - 1):
+                    deviation = None if std is None else std[:, number, step]
+                    yield DenseFrame(gap * factor + step + 1, True, mean[:, number, step], deviation)
             done = gaps.stop
             for index in [index for index in acquired if index < done - outer]:  # no gap to come looks at it
                 del acquired[index]
@@ -196,73 +220,57 @@ class GapInferer(Inferer):
             raise ValueError(f"interpolation needs at least two frames, got {arrived}")
         yield DenseFrame((arrived - 1) * factor, False, acquired[arrived - 1])
 
-    def _filled(
-        self,
-        network: Interpolator,
-        plan: Plan,
-        acquired: Mapping[int, torch.Tensor],
-        gaps: range,
-        batch: BatchSize,
-        wrap_rows: bool,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Mean and deviation of the samples of some gaps, `(stacks, gaps, factor - 1, C, *space)`."""
-        last, half = max(acquired), network.num_neighbours // 2
-        known = [[acquired[min(max(gap + shift, 0), last)] for shift in range(1 - half, half + 1)] for gap in gaps]
-        # The gaps of a stack follow each other, so that a method meets a slice that they share in one batch.
-        neighbours = torch.stack([torch.stack(frames, dim=1) for frames in known], dim=1).flatten(0, 1)
-        moments, device = _Moments(), neighbours.device
-        half_precision = self.amp and device.type == "cuda" and network.half_precision_safe
-        for sample in range(self.num_samples):
-
-            def seed_of(item: int, window: Window, sample: int = sample) -> int:
-                return _seed(self.seed, sample, gaps[item % len(gaps)], *window.noise)
-
-            with (
-                torch.autocast(device.type, torch.bfloat16, enabled=half_precision),
-                _cudnn_benchmark(self.cudnn_benchmark),
-            ):
-                moments.add(fill_gaps(network, neighbours, plan, seed_of, batch, wrap_rows))
-        shape = -1, len(gaps)
-        return moments.mean.unflatten(0, shape), None if moments.std is None else moments.std.unflatten(0, shape)
+    @contextmanager
+    def _as_wanted(self, network: Interpolator, device: torch.device) -> Iterator[None]:
+        """Inside, networks compute in the precision, and cuDNN chooses its algorithms, as the options say."""
+        half = self.amp and device.type == "cuda" and network.half_precision_safe
+        before = torch.backends.cudnn.benchmark
+        torch.backends.cudnn.benchmark = self.cudnn_benchmark or before
+        try:
+            with torch.autocast("cuda", torch.bfloat16) if half else nullcontext():
+                yield
+        finally:
+            torch.backends.cudnn.benchmark = before
 
 
 class _Moments:
-    """Mean and deviation of frames that come one by one (Welford 1962)."""
+    """Mean and deviation of samples that come one by one (Welford 1962)."""
 
     def __init__(self) -> None:
-        self.count, self.mean, self._squares = 0, torch.zeros(()), torch.zeros(())
+        self.count, self.mean, self.squares = 0, None, 0.0
 
-    def add(self, frame: torch.Tensor) -> None:
+    def add(self, sample: torch.Tensor) -> None:
         self.count += 1
         if self.count == 1:
-            self.mean = frame
+            self.mean = sample
             return
-        shift = frame - self.mean
+        shift = sample - self.mean
         self.mean = self.mean + shift / self.count
-        self._squares = self._squares.to(shift) + shift * (frame - self.mean)
+        self.squares = self.squares + shift * (sample - self.mean)
 
     @property
-    def std(self) -> torch.Tensor | None:
-        return (self._squares / self.count).sqrt() if self.count > 1 else None
+    def result(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The mean, and the deviation if there is more than one sample."""
+        return self.mean, (self.squares / self.count).sqrt() if self.count > 1 else None
 
 
-@contextmanager
-def _cudnn_benchmark(wanted: bool) -> Iterator[None]:
-    """Inside, cuDNN tries its algorithms first if `wanted`; else all is as it was set."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = wanted or before
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before
+def _neighbours(acquired: Mapping[int, torch.Tensor], gaps: range, outer: int) -> torch.Tensor:
+    """The known frames around gaps, replicated at the scan's ends: `(stacks * gaps, 2 outer + 2, C, *space)`.
+
+    The gaps of a stack follow each other, so that a method meets a slice that two of them share in one batch.
+    """
+    last, shifts = max(acquired), range(-outer, outer + 2)
+    known = [torch.stack([acquired[min(max(gap + shift, 0), last)] for shift in shifts], dim=1) for gap in gaps]
+    return torch.stack(known, dim=1).flatten(0, 1)
+
+
+def _seed_of(seed: int, sample: int, gaps: range, item: int, window: Window) -> int:
+    """A 63-bit seed that depends on the scan's, on the sample, the gap and the window, and not on the stack."""
+    parts = seed, sample, gaps[item % len(gaps)], *window.noise
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
 
 def is_polar(volume: torch.Tensor) -> bool:
     """Whether the metadata of a volume, or of the first of a batch, say that its frames are A-lines by depth."""
     coordinates = getattr(volume, "meta", {}).get("coordinates")
     return (coordinates[0] if isinstance(coordinates, (list, tuple)) else coordinates) == "polar"
-
-
-def _seed(*parts: int) -> int:
-    """A 63-bit seed that depends on every part."""
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)

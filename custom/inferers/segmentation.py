@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 from collections.abc import Callable
@@ -15,17 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 from monai.inferers import Inferer
+from monai.transforms import Compose
+from monai.utils import CommonKeys as Keys
 from monai.utils import convert_to_tensor
 
-from custom.errors import InputError
-from custom.files import atomic
-from custom.inferers.folder import FolderInterpolator
-from custom.metrics.clinical import heart_measures, voxel_volume_mm3
-from custom.scans.labels import CLASS_NAMES
-from custom.scans.nifti import stem
-from custom.scans.provenance import SYNTHETIC_KEY, read_synthetic_frames, sha256_of, sidecar_path, write_json
-from custom.scans.stacks import inspect_stack, read_slices, to_unit, write_stack
+from custom.inferers.folder import FolderEvaluator
+from custom.inferers.settings import settings_of
+from custom.scans.provenance import sha256_of
 from custom.transforms.layout import check_axis, slice_axis, slices_first
+from custom.transforms.save import PROVENANCE
+from custom.transforms.save_labels import SaveLabelsd
 
 logger = logging.getLogger(__name__)
 
@@ -82,75 +80,46 @@ def segment_slices(
     return torch.cat(parts).numpy()
 
 
-class StackSegmenter(FolderInterpolator):
-    """One iteration is one stack or cine: `<stem>_seg.nii.gz`, its sidecar and `<stem>_measures.csv` are written.
+class StackSegmenter(FolderEvaluator):
+    """One iteration is one stack or cine: `preprocessing`, `inferer`, `postprocessing`, which ends with `SaveLabelsd`.
 
-    The labels have the grid of the image: its shape, affine and phases. Volumes take their voxels from that affine, so
-    that oblique stacks and those made denser by interpolation are measured as they lie. An output whose sidecar names
-    the same input and weights is left as it is. Of an interpolated stack it tells which slices are synthetic.
+    An output whose sidecar names the same input, weights and settings is left as it is.
 
     Args:
-        args: as `FolderInterpolator`; the network is a segmenter, the inferer a :class:`PlaneInferer`.
-        axis: the through-plane array axis of all files, 0, 1 or 2; None for the one of largest spacing in each.
-        kwargs: as `FolderInterpolator`.
+        device: see `FolderEvaluator`, as are `dataset`, `checkpoint`, `bundle_root`, `val_handlers`.
+        dataset: items `{"image": path}`.
+        network: a segmenter, `(B, 1, H, W)` to class scores.
+        preprocessing: from `{"image": path}` to slices in [0, 1].
+        inferer: a :class:`PlaneInferer`.
+        postprocessing: from class scores to files.
+        kwargs: the others of `FolderEvaluator`.
     """
 
-    noun = "stack"
+    def __init__(
+        self,
+        device: torch.device | str,
+        dataset: torch.utils.data.Dataset,
+        network: torch.nn.Module,
+        preprocessing: Compose,
+        inferer: Inferer,
+        postprocessing: Compose,
+        **kwargs: Any,
+    ) -> None:
+        self.preprocessing, self.postprocessing = preprocessing, postprocessing
+        self.saver = next(t for t in postprocessing.transforms if isinstance(t, SaveLabelsd))
+        super().__init__(device, dataset, network, inferer, self.saver.output_dir, **kwargs)
 
-    def __init__(self, *args: Any, axis: int | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.axis = axis
-
-    def _validate(self) -> None:
-        self.inferer.validate()
-
-    def interpolate_scan(self, path: Path) -> Path:
+    def do_scan(self, path: Path) -> Path:
         """Segment and measure one stack or cine from disk to disk."""
-        output = Path(self.output_dir) / f"{stem(path)}_seg.nii.gz"
-        measures = output.with_name(f"{stem(path)}_measures.csv")
-        info = inspect_stack(path, self.axis)
-        record = {
-            "bundle": self.provenance.bundle,
-            "version": self.provenance.version,
-            "weights_sha256": self.provenance.weights_sha256,
-            "options": {**self.provenance.options, "slice_axis": info.axis},
-            "input": path.name,
-            "input_sha256": sha256_of(path),
-            "output": output.name,
-            "labels": {"0": "background", **{str(number): name for number, name in CLASS_NAMES.items()}},
-        }
-        record |= _synthetic_of(path, info.num_slices)
-        if output.exists() and measures.exists() and _says(output, record):
+        transforms = (*self.preprocessing.transforms, *self.postprocessing.transforms)
+        settings = settings_of(self.network, self.inferer, transforms)
+        record = json.loads(json.dumps({**self.made_by, "input_sha256": sha256_of(path), "settings": settings}))
+        output, _ = self.saver.outputs(path)
+        if self.saver.is_done(path, record):
             logger.info("%s: already done with these options, kept", output)
             return output
-        sidecar_path(output).unlink(missing_ok=True)  # until the new one is in place, none may vouch for the labels
-        units = torch.from_numpy(to_unit(info, read_slices(info)))
-        planes = units.flatten(0, 1)[:, None]
-        labels = segment_slices(self.network, planes, self.inferer.batch_size, self.state.device)
-        labels = labels.reshape(info.num_slices, info.num_phases, *info.plane)
-        write_stack(output, info, labels, info.affine, "labels", np.uint8)
-        _write_csv(measures, heart_measures(labels, voxel_volume_mm3(info.affine)).rows())
-        write_json(sidecar_path(output), record)
+        data = self.preprocessing({Keys.IMAGE: str(path)})
+        with torch.no_grad():
+            scores = self.inferer(data[Keys.IMAGE][None].to(self.state.device), self.network)
+        self.postprocessing(data | {Keys.PRED: scores[0], PROVENANCE: record})
         return output
-
-
-def _synthetic_of(path: Path, num_slices: int) -> dict[str, list[int]]:
-    """Which slices of the image its own sidecar calls synthetic: their labels are no more acquired than they are."""
-    try:
-        return {SYNTHETIC_KEY: np.flatnonzero(read_synthetic_frames(path, num_slices)).tolist()}
-    except InputError:
-        return {}
-
-
-def _says(output: Path, record: dict[str, Any]) -> bool:
-    try:
-        return json.loads(sidecar_path(output).read_text()) == json.loads(json.dumps(record))
-    except (OSError, ValueError):
-        return False
-
-
-def _write_csv(path: Path, rows: list[dict[str, object]]) -> None:
-    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)

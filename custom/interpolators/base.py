@@ -30,13 +30,13 @@ class Reach:
 
     def places(self, positions: torch.Tensor) -> list[int]:
         """Which of the steps the positions `(m,)` are, from 1; ValueError for others."""
-        places = positions.double().cpu() * self.steps
-        if (places - places.round()).abs().max() > _ON_GRID * self.steps:
+        places = [position * self.steps for position in positions.tolist()]
+        if any(abs(place - round(place)) > _ON_GRID * self.steps for place in places):
             raise ValueError(
-                f"this method knows the positions k / {self.steps} of a gap, not {positions.tolist()}: "
-                "custom.inferers.gap_filling.fill_gaps reaches others by them"
+                f"this method knows the positions k / {self.steps} of a gap, not {positions.tolist()}: a GapInferer "
+                "reaches others by them"
             )
-        return places.round().int().tolist()
+        return [round(place) for place in places]
 
 
 ANYWHERE = Reach()

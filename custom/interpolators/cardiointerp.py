@@ -93,7 +93,22 @@ class CardioInterp(LatentInterpolator):
         keys, window = self._pad(torch.stack(central_pair(neighbours), dim=1), wrap_rows)
         ends = torch.tensor([0.0, 1.0])
         positions = torch.cat([ends[:1], positions.float().cpu(), ends[1:]])
-        latents = self._sample(self._encode_tiled(keys), positions, noise_of(seeds, len(keys)), callback)
+        key_latents, noise, alphas = self._encode_tiled(keys), noise_of(seeds, len(keys)), self.denoiser.alpha_bars
+        key_noise = noise(key_latents) if self.guidance_weight else None
+
+        def with_keys(z: torch.Tensor) -> torch.Tensor:
+            return torch.cat([key_latents[:, :1], z[:, 1:-1], key_latents[:, 1:]], dim=1)
+
+        latents = ddim_sample(
+            self._predictor(key_latents, key_noise, positions),
+            noise(key_latents[:, :1].expand(-1, len(positions), -1, -1, -1)),
+            timestep_pairs(self.num_inference_steps, len(alphas)),
+            alphas,
+            self.eta,
+            noise,
+            with_keys,
+            callback,
+        )
         return self._decode_tiled(latents, keys, positions)[:, 1:-1, :, *window]
 
     @torch.no_grad()
@@ -116,23 +131,20 @@ class CardioInterp(LatentInterpolator):
         """Six-fold interpolation of pairs of frames: `(B, 2, H, W)` in [0, 1] to `(B, 5, H, W)`."""
         return self.interpolate(image.unsqueeze(2), torch.arange(1, 6) / 6).squeeze(2)
 
-    def _sample(
-        self,
-        key_latents: torch.Tensor,
-        positions: torch.Tensor,
-        noise: Callable[[torch.Tensor], torch.Tensor],
-        callback: Callable[[int, torch.Tensor], bool | None] | None,
-    ) -> torch.Tensor:
-        """Denoise the frames at `positions` `(L,)`, from 0 to 1, between key latents `(B, 2, c, h, w)`; returns all."""
-        count, alphas = len(positions), self.denoiser.alpha_bars
+    def _predictor(
+        self, key_latents: torch.Tensor, key_noise: torch.Tensor | None, positions: torch.Tensor
+    ) -> Callable[[torch.Tensor, int], torch.Tensor]:
+        """`(z, t) -> eps` of frames at `positions` `(L,)`, from 0 to 1, for the sampler.
+
+        Args:
+            key_latents: of the first and last frame, `(B, 2, c, h, w)`.
+            key_noise: noise of theirs, which guidance needs.
+            positions: of all frames.
+        """
+        alphas, count = self.denoiser.alpha_bars, len(positions)
         steps = (positions * (count - 1)).to(key_latents.device)
         mask = torch.zeros(1, count, device=key_latents.device)  # all windows of a call know the same frames
         mask[:, [0, -1]] = 1
-
-        def with_keys(z: torch.Tensor) -> torch.Tensor:
-            return torch.cat([key_latents[:, :1], z[:, 1:-1], key_latents[:, 1:]], dim=1)
-
-        key_noise = noise(key_latents) if self.guidance_weight else None
 
         def predict_noise(z: torch.Tensor, t: int) -> torch.Tensor:
             def denoise(tiles: torch.Tensor, mask: torch.Tensor = mask) -> torch.Tensor:
@@ -149,9 +161,7 @@ class CardioInterp(LatentInterpolator):
                 eps = guide(eps, unconditional, self.guidance_weight)
             return eps
 
-        pairs = timestep_pairs(self.num_inference_steps, len(alphas))
-        start = noise(key_latents[:, :1].expand(-1, count, -1, -1, -1))
-        return ddim_sample(predict_noise, start, pairs, alphas, self.eta, noise, with_keys, callback)
+        return predict_noise
 
     def _encode_tiled(self, frames: torch.Tensor) -> torch.Tensor:
         """Latents of frames `(B, L, C, H, W)`; each frame is a tile, or several, by itself."""

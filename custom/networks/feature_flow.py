@@ -4,7 +4,8 @@
 """Feature flow between two key frames, and the frames in between that it gives (CardioInterp, section 2.2).
 
 Flow fields are displacements in feature cells, `(B, 2, h, w)`, channel 0 along the width (x), channel 1 along the
-height (y), as `torch.nn.functional.grid_sample` orders them.
+height (y), as `torch.nn.functional.grid_sample` orders them. All of it is computed in single precision or better, under
+autocast too: features that differ by less than half precision tells apart would match elsewhere.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from monai.networks.layers import MedianFilter
+
+from custom.networks.precision import at_least_single, full_precision
 
 
 def cell_grid(height: int, width: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
@@ -39,17 +42,18 @@ def feature_flow(
         median: radius of a median filter over the flow in cells, against single wild matches; 0 leaves it as it is.
 
     Returns:
-        The flow from source to target, `(B, 2, h, w)`, in cells.
+        The flow from source to target, `(B, 2, h, w)`, in cells, float32 or float64.
     """
-    source, target = F.normalize(source, dim=1), F.normalize(target, dim=1)
-    height, width = source.shape[-2:]
-    if search_radius is None:
-        match = torch.einsum("bcp,bcq->bpq", source.flatten(2), target.flatten(2)).argmax(dim=2)
-        position = torch.stack([match % width, match // width], dim=1).to(source.dtype)
-        flow = position.unflatten(2, (height, width)) - cell_grid(height, width, source.device, source.dtype)
-    else:
-        flow = _windowed_flow(source, target, search_radius)
-    return MedianFilter(median, spatial_dims=2, device=flow.device)(flow) if median else flow
+    with full_precision(source.device):
+        source, target = (F.normalize(at_least_single(features), dim=1) for features in (source, target))
+        height, width = source.shape[-2:]
+        if search_radius is None:
+            match = torch.einsum("bcp,bcq->bpq", source.flatten(2), target.flatten(2)).argmax(dim=2)
+            position = torch.stack([match % width, match // width], dim=1).to(source.dtype)
+            flow = position.unflatten(2, (height, width)) - cell_grid(height, width, source.device, source.dtype)
+        else:
+            flow = _windowed_flow(source, target, search_radius)
+        return MedianFilter(median, spatial_dims=2, device=flow.device)(flow) if median else flow
 
 
 def _windowed_flow(source: torch.Tensor, target: torch.Tensor, radius: int) -> torch.Tensor:
@@ -82,9 +86,12 @@ def backward_warp(features: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
     """
     height, width = features.shape[-2:]
     position = cell_grid(height, width, features.device, flow.dtype) + flow
-    extent = torch.tensor([max(width - 1, 1), max(height - 1, 1)], device=flow.device, dtype=flow.dtype)
-    grid = 2 * position.movedim(1, -1) / extent - 1
-    return F.grid_sample(features, grid.to(features.dtype), padding_mode="border", align_corners=True)
+    x, y = position.unbind(1)
+    grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], dim=-1)
+    with full_precision(features.device):
+        read = at_least_single(features)
+        warped = F.grid_sample(read, grid.to(read.dtype), padding_mode="border", align_corners=True)
+    return warped.to(features.dtype)
 
 
 def flow_interpolation(

@@ -14,6 +14,8 @@ import scipy.fft
 import torch
 from torch import nn
 
+from custom.networks.precision import full_precision
+
 
 def dct_matrix(size: int) -> torch.Tensor:
     """Orthonormal DCT-II as a float64 matrix `(size, size)`, frequencies by samples; its transpose inverts it."""
@@ -42,7 +44,7 @@ class DCT2d(nn.Module):
     @staticmethod
     def _both_sides(matrix: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
         # The first coefficient is `size` times the mean: half precision would drown the others in it.
-        with torch.autocast(maps.device.type, enabled=False):
+        with full_precision(maps.device):
             return matrix @ maps.to(matrix.dtype) @ matrix.T
 
 

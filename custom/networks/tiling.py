@@ -17,6 +17,7 @@ import torch
 from monai.data.utils import dense_patch_slices
 
 from custom.networks.batching import BatchSize
+from custom.networks.precision import at_least_single
 
 
 class FrameTiler:
@@ -82,7 +83,7 @@ class FrameTiler:
         for piece in self.batch.pieces(len(places)):
             try:
                 if len(tiles) == 1:  # one tile covers the frame: no blending
-                    parts.append(_single(function(*[m[piece] for m, _ in maps])))
+                    parts.append(at_least_single(function(*[m[piece] for m, _ in maps])))
                     continue
                 batch = places[piece]
                 result = function(
@@ -92,7 +93,7 @@ class FrameTiler:
                 if not self.batch.halve():
                     raise
                 continue
-            result = _single(result)
+            result = at_least_single(result)  # not blended, nor stepped with, in half precision
             if output is None:
                 weights = torch.outer(*[self._ramp(extent, result) for extent in result.shape[-2:]])
                 output = result.new_zeros(count, *result.shape[1:-2], *[extent * out_scale for extent in cells])
@@ -112,8 +113,3 @@ class FrameTiler:
 def _scaled(tile: tuple[slice, slice], scale: int) -> tuple[slice, slice]:
     rows, columns = tile
     return slice(rows.start * scale, rows.stop * scale), slice(columns.start * scale, columns.stop * scale)
-
-
-def _single(values: torch.Tensor) -> torch.Tensor:
-    """At least float32: what a network returns in half precision is not blended, nor stepped with, in it."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))

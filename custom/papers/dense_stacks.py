@@ -13,7 +13,6 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from custom import __version__
 from custom.errors import InputError
 from custom.evaluation.bundle_methods import bundle_method
 from custom.evaluation.method_grammar import parse_methods
@@ -21,12 +20,13 @@ from custom.evaluation.methods import Networks
 from custom.evaluation.protocol_windows import protocol_windows
 from custom.files import atomic
 from custom.inferers.gaps import GapInferer
+from custom.inferers.scans import interpolate_scan
 from custom.inferers.segmentation import segment_slices
-from custom.inferers.stacks import Provenance, interpolate_stack
 from custom.pictures.anatomy import anatomy_figure
 from custom.pictures.long_axis import picture_of
 from custom.pictures.planes import end_systole, read_volume
-from custom.scans.stacks import StackInfo, inspect_stack, read_slices, to_unit
+from custom.scans.scan import Scan
+from custom.scans.stacks import inspect_stack, read_slices, to_unit
 
 
 def acquire(path: str | Path, folder: Path, known_mm: float, axis: int | None) -> tuple[Path, Path | None, int]:
@@ -96,7 +96,6 @@ def dense_stacks(
     """
     specs, _ = parse_methods(methods, "cmr")
     described = {spec.label: spec.method() for spec in specs}
-    fingerprints = {label: method.fingerprint for label, method in described.items()}  # told before any work
     _, entries = protocol_windows("cmr", data, section, 1, seed=seed, options=options)
     if not 0 <= scan < len(entries):
         raise InputError("--scan", f"is {scan}", f"choose from 0 to {len(entries) - 1}")
@@ -111,8 +110,7 @@ def dense_stacks(
     for label, method in described.items():
         place = folder / "".join(c if c.isalnum() else "_" for c in label)
         place.mkdir(exist_ok=True)
-        made_by = Provenance(label, __version__, fingerprints[label])
-        dense[label] = str(interpolate_stack(acquired, place, networks(method), inferer, made_by, device, axis))
+        dense[label] = str(interpolate_scan(acquired, place, networks(method), inferer, device=device, axis=axis))
     cuts = {label: path for label, path in dense.items() if label != "Linear"}  # the picture has its own
     picture_of(str(acquired), str(folder / "long_axis.png"), cuts, None if truth is None else str(truth), axis=axis)
     if segmenter is not None:
@@ -123,7 +121,7 @@ def dense_stacks(
 
 
 def _segmented(
-    info: StackInfo, network: torch.nn.Module, device: torch.device
+    info: Scan, network: torch.nn.Module, device: torch.device
 ) -> tuple[np.ndarray, tuple[float, float, float]]:
     """Labels `(N, H, W)` at the first phase, and the spacing along these axes in mm."""
     slices = torch.from_numpy(to_unit(info, read_slices(info)[:, :1]))

@@ -19,7 +19,7 @@ from custom.errors import InputError
 from custom.phantoms.cmr_anatomy import CmrLabel, Heart
 from custom.phantoms.cmr_scanner import Scanner, displace, slice_profile
 from custom.phantoms.cmr_thorax import Thorax
-from custom.phantoms.cmr_views import LANDMARKS, VIEWS, cut_long_axis
+from custom.phantoms.cmr_views import LANDMARKS, CmrStack, cut_long_axis
 from custom.phantoms.dataset import is_written, save_patient, write_split
 
 __all__ = ["CmrLabel", "CmrPhantomConfig", "CmrStack", "cut_long_axis", "simulate_heart", "write_cmr_dataset"]
@@ -56,29 +56,6 @@ class CmrPhantomConfig:
     breath_hold_mm: float = 0.0
     noise: float | None = None
     oblique: bool = True
-
-
-@dataclass(frozen=True)
-class CmrStack:
-    """A short-axis stack and its truth.
-
-    Args:
-        image: int16 (X, Y, Z, T), slices from the apex to the base.
-        labels: `CmrLabel` ids of the plane in the middle of each slice, uint8 of the same shape.
-        affine: voxels to mm, RAS+, (4, 4).
-        landmarks: points in mm, (3,) each, that long-axis planes pass through.
-        interval_ms: duration of the heartbeat.
-    """
-
-    image: np.ndarray
-    labels: np.ndarray
-    affine: np.ndarray
-    landmarks: dict[str, np.ndarray]
-    interval_ms: float
-
-    def long_axis_views(self, size: int = 128, spacing: float = 1.0) -> dict[str, np.ndarray]:
-        """The 2, 3 and 4 chamber views: name -> float32 (size, size, T), see `cut_long_axis`."""
-        return {view: cut_long_axis(self, view, size, spacing) for view in VIEWS}
 
 
 def simulate_heart(config: CmrPhantomConfig, seed: int) -> CmrStack:

@@ -5,19 +5,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import map_coordinates
-
-if TYPE_CHECKING:
-    from custom.phantoms.cmr import CmrStack
 
 # Points of a heart that planes pass through: on the long axis, and at the height of the valves.
 LANDMARKS = ("apex", "mitral", "aortic", "right", "inferior")
 # The 4 chamber plane passes through both ventricles and atria, the 3 chamber plane through the aortic valve, the
 # 2 chamber plane through the inferior and anterior walls.
 VIEWS = {"2ch": "inferior", "3ch": "aortic", "4ch": "right"}
+
+
+@dataclass(frozen=True)
+class CmrStack:
+    """A short-axis stack and its truth.
+
+    Args:
+        image: int16 (X, Y, Z, T), slices from the apex to the base.
+        labels: `CmrLabel` ids of the plane in the middle of each slice, uint8 of the same shape.
+        affine: voxels to mm, RAS+, (4, 4).
+        landmarks: points in mm, (3,) each, that long-axis planes pass through.
+        interval_ms: duration of the heartbeat.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    affine: np.ndarray
+    landmarks: dict[str, np.ndarray]
+    interval_ms: float
+
+    def long_axis_views(self, size: int = 128, spacing: float = 1.0) -> dict[str, np.ndarray]:
+        """The 2, 3 and 4 chamber views: name -> float32 (size, size, T), see `cut_long_axis`."""
+        return {view: cut_long_axis(self, view, size, spacing) for view in VIEWS}
 
 
 def cut_long_axis(

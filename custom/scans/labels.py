@@ -18,7 +18,7 @@ import numpy as np
 
 from custom.errors import InputError
 from custom.scans.nifti import open_nifti
-from custom.scans.stacks import StackInfo
+from custom.scans.scan import Scan
 
 
 class CmrLabel(IntEnum):
@@ -50,7 +50,7 @@ MASK_NUMBERS: dict[str, dict[int, int]] = {
 _REMEDY = "draw it on the grid of its image, with the numbers 0 background, 1 LV cavity, 2 myocardium, 3 RV cavity"
 
 
-def read_labels(path: str | Path, image: StackInfo, num_classes: int = NUM_CLASSES) -> np.ndarray:
+def read_labels(path: str | Path, image: Scan, num_classes: int = NUM_CLASSES) -> np.ndarray:
     """The mask of a stack or cine, sliced as its image is.
 
     Args:
@@ -174,7 +174,7 @@ class LabelSet:
         InputError: an entry names classes that are none.
     """
 
-    def __init__(self, data: Sequence[Mapping], infos: Sequence[StackInfo], num_classes: int = NUM_CLASSES) -> None:
+    def __init__(self, data: Sequence[Mapping], infos: Sequence[Scan], num_classes: int = NUM_CLASSES) -> None:
         self.paths = [entry.get("label") for entry in data]
         self.known = [known_classes(entry, num_classes) for entry in data]
         self._infos, self._num_classes = infos, num_classes

@@ -178,19 +178,22 @@ class NiftiWriter:
         header: of the file, see :func:`output_header`.
         part_ndim: a part spans the first so many axes.
         part: what a part is called in messages.
+        told_as: the file's name in messages, where `path` is a place that the user knows nothing of.
 
     Raises:
         InputError: the folder cannot be written or the disk is full.
         ValueError: on leaving the context with parts missing or left over.
     """
 
-    def __init__(self, path: str | Path, header: nib.Nifti1Header, part_ndim: int, part: str) -> None:
-        self.path, self.header = Path(path), header
+    def __init__(
+        self, path: str | Path, header: nib.Nifti1Header, part_ndim: int, part: str, told_as: Path | None = None
+    ) -> None:
+        self.path, self.header, self._told_as = Path(path), header, told_as or Path(path)
         self.dtype = header.get_data_dtype()
         shape = header.get_data_shape()
         self._part, self._part_shape, self._num_parts = part, shape[:part_ndim], math.prod(shape[part_ndim:])
         self._written = 0
-        self._temporary = self.path.with_name(f".{self.path.name}.part")
+        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
 
     def __enter__(self):
         with self._disk_errors():
@@ -233,4 +236,4 @@ class NiftiWriter:
         except OSError as error:
             self._temporary.unlink(missing_ok=True)
             fault = f"cannot be written ({error.strerror or error})"
-            raise InputError(self.path, fault, "free some space or choose another output folder") from error
+            raise InputError(self._told_as, fault, "free some space or choose another output folder") from error

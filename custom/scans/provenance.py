@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
 from custom.files import atomic
-from custom.scans.pullbacks import stem
+from custom.scans.nifti import stem
 
 SYNTHETIC_KEY = "synthetic_slices"
 """A sidecar's list of indices along its `slice_axis`; of a pullback these are frames, of a cine not its phases."""
@@ -65,6 +66,62 @@ def read_synthetic_frames(path_nii: str | Path, num_frames: int) -> np.ndarray:
         fault = "does not say which frames are synthetic"
         raise InputError(path, fault, "keep the sidecar beside its volume, or interpolate again") from error
     return mask
+
+
+def says_synthetic(path_nii: str | Path) -> bool:
+    """Whether a scan's sidecar, or the description in its header, says that some of its slices are synthetic."""
+    if {SYNTHETIC_KEY, "synthetic_frames"} & read_sidecar(path_nii).keys():  # the latter in files of version 0.1.0
+        return True
+    try:
+        return b"synthetic" in nib.load(path_nii).header["descrip"].item()
+    except (nib.filebasedimages.ImageFileError, OSError, ValueError, KeyError):
+        return False  # no NIfTI: whoever reads it will say so
+
+
+def read_sidecar(path_nii: str | Path) -> dict[str, Any]:
+    """A scan's sidecar; empty where there is none that can be read, since any file may lie beside a user's scan."""
+    try:
+        content = json.loads(sidecar_path(path_nii).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def is_made(output: Path, record: Mapping[str, Any]) -> tuple[bool, list[str]]:
+    """Whether an output is there, made as `record` says; and if it was made by us otherwise, what differs.
+
+    Args:
+        output: the volume.
+        record: what determines it; a mapping in it is compared entry by entry.
+    """
+    said = read_sidecar(output)
+    if not output.exists() or SYNTHETIC_KEY not in said:
+        return False, []
+    differing = []
+    for name, value in json.loads(json.dumps(record)).items():
+        if isinstance(value, dict) and isinstance(said.get(name), dict):
+            differing += sorted(
+                key for key in value.keys() | said[name].keys() if value.get(key) != said[name].get(key)
+            )
+        elif said.get(name) != value:
+            differing.append(name)
+    names = (name.removeprefix("inferer.") for name in differing)
+    return not differing, list(dict.fromkeys(names))
+
+
+def synthetic_record(
+    record: Mapping[str, Any], input_path: str | Path, output: str | Path, synthetic: Sequence[bool]
+) -> dict[str, Any]:
+    """The sidecar of an interpolated volume.
+
+    Args:
+        record: what made it: bundle, version, weights, options, seed, ...
+        input_path: the input; only its file name is recorded, paths can name patients.
+        output: the volume.
+        synthetic: one bool per slice of the output.
+    """
+    indices = np.flatnonzero(np.asarray(synthetic)).tolist()
+    return {**record, "input": Path(input_path).name, "output": Path(output).name, SYNTHETIC_KEY: indices}
 
 
 def write_sidecar(

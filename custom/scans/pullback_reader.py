@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,41 +21,16 @@ import numpy as np
 
 from custom.errors import InputError
 from custom.scans.nifti import open_nifti, stored_header
+from custom.scans.scan import Scan
 
+PULLBACK_AXIS = 2
 ROBUST_PERCENTILES = (0.1, 99.9)
 SAMPLES_PER_FRAME = 4096
 """Pixels of a frame that the robust intensity range looks at: bounds the memory of the pass."""
 _CONVERT = "convert with data_scripts/prepare_oct.py"
 
 
-@dataclass(frozen=True, eq=False)
-class PullbackInfo:
-    """What a pullback file holds, without its frames.
-
-    Args:
-        path: the NIfTI file.
-        shape: `(H, W, frames)`.
-        dtype: of the stored values, byte order included.
-        slope: physical value = stored * slope + inter.
-        inter: see `slope`.
-        affine: `(4, 4)`, voxel index to mm.
-        intensity_range: (low, high) in stored units; what [0, 1] is mapped to.
-        coordinates: "polar", "cartesian" or "unknown", from the header's `descrip`.
-        header: the file's NIfTI header.
-    """
-
-    path: Path
-    shape: tuple[int, int, int]
-    dtype: np.dtype
-    slope: float
-    inter: float
-    affine: np.ndarray
-    intensity_range: tuple[float, float]
-    coordinates: str
-    header: nib.Nifti1Header
-
-
-def inspect_pullback(path: str | Path) -> PullbackInfo:
+def inspect_pullback(path: str | Path) -> Scan:
     """Check a pullback in one pass over its frames and measure its intensity range, in bounded memory.
 
     The range of uint8 is (0, 255); of anything else the 0.1 and 99.9 percentiles.
@@ -75,9 +49,10 @@ def inspect_pullback(path: str | Path) -> PullbackInfo:
     shape = _gray_shape(path, image)
     slope, inter = float(image.dataobj.slope), float(image.dataobj.inter)
     header = stored_header(image)
-    info = PullbackInfo(
-        path, shape, header.get_data_dtype(), slope, inter, image.affine, (0, 255), _coordinates(header), header
-    )
+    info = Scan(
+        path, shape, PULLBACK_AXIS, header.get_data_dtype(), slope, inter, image.affine, (0, 255), header,
+        _coordinates(header),
+    )  # fmt: skip
     try:
         return _with_intensity_range(info)
     except (EOFError, OSError, zlib.error) as error:
@@ -103,7 +78,7 @@ def _coordinates(header: nib.Nifti1Header) -> str:
     return next((name for name in ("polar", "cartesian") if f"oct {name}" in description), "unknown")
 
 
-def _with_intensity_range(info: PullbackInfo) -> PullbackInfo:
+def _with_intensity_range(info: Scan) -> Scan:
     """The same info with its intensity range, after a look at every frame."""
     height, width, frames = info.shape
     picks = np.random.default_rng(0).integers(0, height * width, SAMPLES_PER_FRAME)
@@ -134,7 +109,7 @@ class PullbackReader:
         info: from :func:`inspect_pullback`.
     """
 
-    def __init__(self, info: PullbackInfo) -> None:
+    def __init__(self, info: Scan) -> None:
         self.info = info
         self._file: BinaryIO | None = None
 

@@ -14,10 +14,10 @@ import nibabel as nib
 import numpy as np
 
 from custom.scans.nifti import NiftiWriter, check_output_dir, find_nifti, output_header, stem
-from custom.scans.pullback_reader import PullbackInfo, PullbackReader, inspect_pullback
+from custom.scans.pullback_reader import PULLBACK_AXIS, PullbackReader, inspect_pullback
+from custom.scans.scan import Scan
 
 __all__ = [
-    "PullbackInfo",
     "PullbackReader",
     "PullbackWriter",
     "check_output_dir",
@@ -50,7 +50,7 @@ class PullbackWriter(NiftiWriter):
     def __init__(
         self,
         path: str | Path,
-        info: PullbackInfo,
+        info: Scan,
         num_frames: int,
         affine: np.ndarray | None = None,
         description: str = "",
@@ -63,7 +63,7 @@ class PullbackWriter(NiftiWriter):
 
 def new_pullback(
     path: str | Path, shape: tuple[int, int, int], dtype: type, spacing: tuple[float, float, float], kind: str
-) -> PullbackInfo:
+) -> Scan:
     """Describe a pullback that does not come from a NIfTI file, for :class:`PullbackWriter`.
 
     Args:
@@ -83,7 +83,9 @@ def new_pullback(
     header["descrip"] = f"OCT {kind}".encode()
     integers = np.dtype(dtype).kind in "iu"
     intensity_range = (0, np.iinfo(dtype).max) if integers else (0.0, 1.0)
-    return PullbackInfo(Path(path), shape, header.get_data_dtype(), 1.0, 0.0, affine, intensity_range, kind, header)
+    return Scan(
+        Path(path), shape, PULLBACK_AXIS, header.get_data_dtype(), 1.0, 0.0, affine, intensity_range, header, kind
+    )
 
 
 def find_pullbacks(dataset_dir: str | Path) -> list[Path]:

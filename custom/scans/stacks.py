@@ -11,15 +11,15 @@ files are held: a cine of 256 x 256 x 13 x 20 voxels takes 33 MiB.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
-from custom.geometry import spacing_from_affine, through_plane_axis
+from custom.geometry import through_plane_axis
 from custom.scans.nifti import NiftiWriter, find_nifti, open_nifti, output_header, stored_header
+from custom.scans.scan import Scan
 
 STACK_PERCENTILES = (0.5, 99.5)
 """Of all slices and phases together (methods.md B17): what [0, 1] stands for."""
@@ -27,46 +27,7 @@ _SCRIPT = "data_scripts/prepare_cmr.py"
 _CONVERT = f"convert it with {_SCRIPT}"
 
 
-@dataclass(frozen=True, eq=False)
-class StackInfo:
-    """What a stack or cine file holds, without its values.
-
-    Args:
-        path: the NIfTI file.
-        shape: `(X, Y, Z)` or `(X, Y, Z, T)`.
-        axis: the through-plane array axis, 0 to 2.
-        num_slices: along that axis, at least 2.
-        num_phases: of the heart cycle, 1 for a 3D file.
-        dtype: of the stored values, byte order included.
-        slope: physical value = stored * slope + inter.
-        inter: see `slope`.
-        affine: `(4, 4)`, voxel index to mm.
-        intensity_range: (low, high) in stored units, low < high; what [0, 1] is mapped to.
-        header: the file's NIfTI header.
-        spacing_mm: distance between the centres of neighbouring slices along the array axis.
-    """
-
-    path: Path
-    shape: tuple[int, ...]
-    axis: int
-    num_slices: int
-    num_phases: int
-    dtype: np.dtype
-    slope: float
-    inter: float
-    affine: np.ndarray
-    intensity_range: tuple[float, float]
-    header: nib.Nifti1Header
-    spacing_mm: float
-
-    @property
-    def plane(self) -> tuple[int, int]:
-        """(H, W) of a slice."""
-        height, width = (n for axis, n in enumerate(self.shape[:3]) if axis != self.axis)
-        return height, width
-
-
-def inspect_stack(path: str | Path, axis: int | None = None) -> StackInfo:
+def inspect_stack(path: str | Path, axis: int | None = None) -> Scan:
     """Check a stack or cine in full and measure its intensity range.
 
     Args:
@@ -91,19 +52,16 @@ def inspect_stack(path: str | Path, axis: int | None = None) -> StackInfo:
         fault = f"has one slice only along axis {axis}"
         raise InputError(path, fault, "give a stack of at least two slices, or name its slice axis")
     header = stored_header(image)
-    return StackInfo(
+    return Scan(
         path=path,
         shape=shape,
         axis=axis,
-        num_slices=shape[axis],
-        num_phases=shape[3] if len(shape) == 4 else 1,
         dtype=header.get_data_dtype(),
         slope=float(image.dataobj.slope),
         inter=float(image.dataobj.inter),
         affine=image.affine,
         intensity_range=_checked_range(path, _read(path, image)),
         header=header,
-        spacing_mm=float(spacing_from_affine(image.affine)[axis]),
     )
 
 
@@ -161,7 +119,7 @@ def stack_intensity_range(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def read_slices(info: StackInfo) -> np.ndarray:
+def read_slices(info: Scan) -> np.ndarray:
     """All slices `(N, T, H, W)` bit for bit as stored, in the stored dtype and units.
 
     Raises:
@@ -171,13 +129,13 @@ def read_slices(info: StackInfo) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(values, (info.axis, 3), (0, 1)))
 
 
-def to_unit(info: StackInfo, values: np.ndarray) -> np.ndarray:
+def to_unit(info: Scan, values: np.ndarray) -> np.ndarray:
     """Stored values of any shape as float32, the intensity range mapped to [0, 1] and clipped."""
     low, high = info.intensity_range
     return ((values.astype(np.float32) - np.float32(low)) / np.float32(high - low)).clip(0, 1)
 
 
-def from_unit(info: StackInfo, values: np.ndarray) -> np.ndarray:
+def from_unit(info: Scan, values: np.ndarray) -> np.ndarray:
     """The reverse of :func:`to_unit`, in the stored dtype and units.
 
     Values below 0 and above 1 are kept as far as the dtype reaches: they stand for what the range cuts off
@@ -193,7 +151,7 @@ def from_unit(info: StackInfo, values: np.ndarray) -> np.ndarray:
     return np.rint(stored).clip(limits.min, top).astype(info.dtype)
 
 
-def excess(info: StackInfo, values: np.ndarray) -> np.ndarray:
+def excess(info: Scan, values: np.ndarray) -> np.ndarray:
     """What the intensity range cuts off, float32 in stored units: values minus clipped values, mostly 0."""
     values = np.asarray(values, np.float64)
     return (values - values.clip(*info.intensity_range)).astype(np.float32)
@@ -201,7 +159,7 @@ def excess(info: StackInfo, values: np.ndarray) -> np.ndarray:
 
 def write_stack(
     path: str | Path,
-    info: StackInfo,
+    info: Scan,
     slices: np.ndarray,
     affine: np.ndarray,
     description: str = "",

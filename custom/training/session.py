@@ -12,21 +12,41 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import ignite.distributed as idist
 import torch
 from torch import nn
 
 from custom.command_line import options_in
+from custom.training.loss_log import ProgressLog
 from custom.training.processes import shared
+from custom.training.stage_checkpoint import StageCheckpoint
 from custom.training.tracking import SharedTracking
 from custom.weights import save_model
 
-if TYPE_CHECKING:
-    from custom.training.stages import Stage
-
 logger = logging.getLogger(__name__)
+
+
+class Stage(Protocol):
+    """What a session knows of a stage, beside what MONAI's trainers have.
+
+    Attributes:
+        name: of its files, `stages/<name>.pt` and `<name>_loss.csv`, and in the log.
+        checkpoint: its file, among the handlers.
+        progress: its lines in the log.
+        tracked: the handlers of its config.
+        state: Ignite's, with `max_epochs` and `epoch_length`.
+    """
+
+    name: str
+    checkpoint: StageCheckpoint
+    progress: ProgressLog
+    tracked: Sequence[Any]
+    state: Any
+
+    def run(self) -> None:
+        """Train, from the start or from the checkpoint."""
 
 
 class Session:

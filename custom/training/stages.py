@@ -11,7 +11,7 @@ config, such as MONAI's `ValidationHandler`, come after these.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import ignite.distributed as idist
 import torch
@@ -35,33 +35,12 @@ from custom.training.stage_checkpoint import StageCheckpoint
 from custom.training.stage_record import stage_record
 
 
-class Stage(Protocol):
-    """What a session knows of a stage, beside what MONAI's trainers have.
-
-    Attributes:
-        name: of its files, `stages/<name>.pt` and `<name>_loss.csv`, and in the log.
-        checkpoint: its file, among the handlers.
-        progress: its lines in the log.
-        tracked: the handlers of its config.
-        state: Ignite's, with `max_epochs` and `epoch_length`.
-    """
-
-    name: str
-    checkpoint: StageCheckpoint
-    progress: ProgressLog
-    tracked: Sequence[Any]
-    state: Any
-
-    def run(self) -> None:
-        """Train, from the start or from the checkpoint."""
-
-
 class SupervisedStage(SupervisedTrainer):
     """A stage that compares the output of a network with a label.
 
     Args:
         session: of the training.
-        name: see :class:`Stage`.
+        name: see `custom.training.session.Stage`.
         max_epochs: in all, counting those before a resume.
         dataset: random draws, see `custom.training.loaders.training_loader`.
         batch_size: of each process.
@@ -142,7 +121,7 @@ class AutoencoderStage(AutoencoderTrainer):
         schedule: see :class:`SupervisedStage`; of the autoencoder.
         lpips_weights: see `custom.metrics.perceptual.load_lpips`.
         discriminator_channels: see `custom.training.adversary.Adversary`.
-        name: see :class:`Stage`.
+        name: see `custom.training.session.Stage`.
         train_handlers: further handlers.
         losses: weights of the losses and other arguments of `AutoencoderTrainer`.
     """

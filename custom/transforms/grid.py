@@ -28,7 +28,7 @@ class DenseGridd(MapTransform):
     Follow it with `SaveImaged(resample=False)`: resampled, the volume would go back to the slices it came from.
 
     Args:
-        keys: interpolated volumes `([B,] C, X, Y, Z)` or cines `([B,] C, X, Y, Z, T)`.
+        keys: where present, interpolated volumes `([B,] C, X, Y, Z)` or cines `([B,] C, X, Y, Z, T)`.
         ref_key: the `MetaTensor` that they come from; its metadata is taken over.
         axis: the interpolated array axis, 0, 1 or 2; None for the through-plane axis of the reference's affine.
         allow_missing_keys: do not complain of an absent key.
@@ -36,10 +36,10 @@ class DenseGridd(MapTransform):
 
     def __init__(
         self,
-        keys: KeysCollection = "pred",
+        keys: KeysCollection = ("pred", "pred_std"),
         ref_key: str = "image",
         axis: int | None = 2,
-        allow_missing_keys: bool = False,
+        allow_missing_keys: bool = True,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         check_axis(axis)
@@ -55,6 +55,7 @@ class DenseGridd(MapTransform):
             affines = reference.affine.cpu().numpy()
             dense = [affine_for_counts(affine, axis, *counts) for affine in affines.reshape(-1, 4, 4)]
             meta = {name: value for name, value in reference.meta.items() if name != "original_affine"}
+            meta["loaded_slices"] = counts[0]
             meta["spatial_shape"] = np.array(data[key].shape[dim - axis :][:3])
             volume = MetaTensor(torch.as_tensor(data[key]), meta=meta)
             volume.affine = torch.from_numpy(np.stack(dense).reshape(affines.shape))

@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
-from monai.utils import convert_to_dst_type, convert_to_numpy
+from monai.utils import convert_to_dst_type, convert_to_numpy, ensure_tuple
 
 from custom.scans.pullback_reader import ROBUST_PERCENTILES
-from custom.scans.stacks import StackInfo, excess, from_unit
+from custom.scans.scan import Scan
+from custom.scans.stacks import excess, from_unit
 from custom.transforms.layout import check_axis, slice_dim
 
 
 class IntensityScale(NamedTuple):
-    """What [0, 1] stands for, named as in `custom.scans.stacks.StackInfo`.
+    """What [0, 1] stands for, named as in `custom.scans.stacks.Scan`.
 
     Attributes:
         intensity_range: (low, high) in the volume's units, low < high.
@@ -54,7 +55,7 @@ def intensity_scale(volume: torch.Tensor, percentiles: Sequence[float] | None = 
 
 
 def restore_slice(
-    scale: IntensityScale | StackInfo, values: np.ndarray, before: np.ndarray, after: np.ndarray, share: float
+    scale: IntensityScale | Scan, values: np.ndarray, before: np.ndarray, after: np.ndarray, share: float
 ) -> np.ndarray:
     """A synthetic slice in the stored dtype and units.
 
@@ -78,11 +79,10 @@ class UnitIntensityd(MapTransform):
 
     Originals are kept as `<key>_acquired` and their (low, high) as `<key>_range`, both for `RestoreIntensityd`.
 
-    Load with `LoadImaged(dtype=None)`, so that the originals are in the dtype of the file.
-
     Args:
         keys: volumes or cines, any shape; one range serves all of it.
-        percentiles: what maps to 0 and 1, see `intensity_scale`; (0.5, 99.5) for cardiac MR (methods.md B17).
+        percentiles: what maps to 0 and 1, of what is loaded. None: the range of the whole file as `LoadScand` tells it,
+            or where there is none the rule of `intensity_scale`.
         allow_missing_keys: do not complain of an absent key.
     """
 
@@ -96,7 +96,8 @@ class UnitIntensityd(MapTransform):
         """Return `data` with scaled volumes, their originals and their ranges."""
         data = dict(data)
         for key in self.key_iterator(data):
-            low, high = intensity_scale(data[key], self.percentiles).intensity_range
+            known = getattr(data[key], "meta", {}).get("intensity_range") if self.percentiles is None else None
+            low, high = known or intensity_scale(data[key], self.percentiles).intensity_range
             data[f"{key}_acquired"], data[f"{key}_range"] = data[key], (low, high)
             data[key] = ((data[key].to(torch.float32) - low) / (high - low)).clamp(0, 1)
         return data
@@ -111,6 +112,7 @@ class RestoreIntensityd(MapTransform):
         ref_key: the original that `UnitIntensityd` kept.
         range_key: the (low, high) that `UnitIntensityd` kept.
         axis: the interpolated array axis, 0, 1 or 2; None for the through-plane axis of the original's affine.
+        deviation_keys: standard deviations of predictions in [0, 1]: become float32 in the image's physical units.
         keep_excess: add to synthetic slices what the range cut off (`restore_slice`), as is done for cardiac MR. OCT
             frames are clipped instead: their brightest speckle does not go on from frame to frame.
         allow_missing_keys: do not complain of an absent key.
@@ -123,11 +125,13 @@ class RestoreIntensityd(MapTransform):
         range_key: str = "image_range",
         axis: int | None = 2,
         keep_excess: bool = False,
+        deviation_keys: KeysCollection = "pred_std",
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         check_axis(axis)
         self.ref_key, self.range_key, self.axis, self.keep_excess = ref_key, range_key, axis, keep_excess
+        self.deviation_keys = ensure_tuple(deviation_keys)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return `data` with restored volumes."""
@@ -151,4 +155,6 @@ class RestoreIntensityd(MapTransform):
                     restored[index] = from_unit(scale, np.clip(values[index], 0, 1))
             restored = torch.from_numpy(np.ascontiguousarray(np.moveaxis(restored, 0, dim)))
             data[key], *_ = convert_to_dst_type(restored, dst=data[key], dtype=restored.dtype)
+        for key in data.keys() & set(self.deviation_keys):
+            data[key] = data[key] * float(np.float32((high - low) * abs(original.meta.get("slope", 1.0))))
         return data

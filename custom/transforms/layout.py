@@ -22,7 +22,7 @@ def check_axis(axis: int | None) -> None:
 
 
 def slice_axis(volume: torch.Tensor, axis: int | None) -> int:
-    """The interpolated spatial axis of a volume: `axis`, or where that is None the through-plane axis of its affine.
+    """The interpolated spatial axis of a volume: what its metadata says, or else `axis`, or else that of its affine.
 
     Args:
         volume: a `MetaTensor` if `axis` is None; of a collated batch the first affine counts.
@@ -32,9 +32,8 @@ def slice_axis(volume: torch.Tensor, axis: int | None) -> int:
         ValueError: an axis out of range, or no affine to look at.
     """
     check_axis(axis)
-    if axis is None:
-        return through_plane_axis(_affine(volume))
-    return axis
+    said = getattr(volume, "meta", {}).get("slice_axis", axis)
+    return through_plane_axis(_affine(volume)) if said is None else int(said)
 
 
 def slice_spacing(volume: torch.Tensor, axis: int) -> float:

@@ -11,10 +11,15 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
+from monai.transforms import AsDiscreted, Compose
 from torch import nn
 
+from custom.inferers.folder import ScanFolder
 from custom.inferers.segmentation import PlaneInferer, StackSegmenter, segment_slices
-from custom.inferers.stacks import StackFolder
+from custom.transforms.grid import DenseGridd
+from custom.transforms.intensity import UnitIntensityd
+from custom.transforms.load import LoadScand
+from custom.transforms.save_labels import SaveLabelsd
 
 
 class ByBrightness(nn.Module):
@@ -53,8 +58,15 @@ def heart(tmp_path):
 def run(folder, output, **options):
     network = ByBrightness()
     inferer = PlaneInferer(batch_size=3)
-    StackSegmenter("cpu", StackFolder(folder), network, inferer, output, bundle="b", version="1", **options).run()
+    segmenter(folder, network, inferer, output, **options).run()
     return network
+
+
+def segmenter(folder, network, inferer, output, **options):
+    before = Compose([LoadScand(), UnitIntensityd("image")])
+    after = Compose([DenseGridd(), AsDiscreted("pred", argmax=True), SaveLabelsd(output_dir=output)])
+    root = folder.parent / "b"
+    return StackSegmenter("cpu", ScanFolder(folder), network, before, inferer, after, bundle_root=root, **options)
 
 
 def test_labels_and_measures_of_a_cine(heart, tmp_path):
@@ -90,11 +102,11 @@ def test_a_finished_stack_is_kept_and_a_bad_one_told(heart, tmp_path, caplog):
     assert run(folder, output).batches
     assert json.loads((output / "h_seg.json").read_text())["synthetic_slices"] == [1, 3]
     (folder / "bad.nii.gz").write_bytes(b"no image")
-    with pytest.raises(SystemExit, match="1 of 2 stacks failed: bad.nii.gz"):
+    with pytest.raises(SystemExit, match="1 of 2 scans failed: bad.nii.gz"):
         run(folder, output)
     assert not list(output.glob("*bad*")) and not list(output.glob(".*"))
     with pytest.raises(SystemExit, match="batch_size"):
-        StackSegmenter("cpu", StackFolder(folder), ByBrightness(), PlaneInferer(batch_size=0), output).run()
+        segmenter(folder, ByBrightness(), PlaneInferer(batch_size=0), output).run()
 
 
 @pytest.mark.parametrize(("axis", "affine_axis"), [(0, None), (None, 1), (2, 1)])

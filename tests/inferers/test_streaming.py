@@ -14,13 +14,12 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from custom.errors import InputError
+from custom.inferers.folder import ScanFolder
 from custom.inferers.gaps import GapInferer
-from custom.inferers.streaming import Provenance, PullbackFolder, PullbackInterpolator, interpolate_pullback
+from custom.inferers.scans import ScanInterpolator, interpolate_scan, scan_transforms
 from custom.interpolators.base import Interpolator
 from custom.interpolators.classical import LinearFrames
 from custom.scans.provenance import sha256_of
-
-PROVENANCE = Provenance("linear", "0.1.0", options={"strength": 1})
 
 
 class JitteredFrames(LinearFrames):
@@ -31,7 +30,7 @@ class JitteredFrames(LinearFrames):
         self.scale = torch.nn.Parameter(torch.ones(1))
         self.offsets = []
 
-    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False):
+    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False, callback=None):
         offsets = torch.tensor([seed % 100 / 1000 for seed in seeds]).reshape(-1, 1, 1, 1, 1)
         self.offsets.append(offsets)
         return super().interpolate(neighbours, positions) + self.scale * offsets
@@ -51,17 +50,18 @@ def write(path, num_frames=4, dtype=np.uint8, pitch=0.2):
 
 def evaluator(tmp_path, network=None, **options):
     inferer = GapInferer(**{name: options.pop(name) for name in ("factor", "num_samples") if name in options})
-    return PullbackInterpolator(
-        "cpu", PullbackFolder(tmp_path / "in"), network or LinearFrames(), inferer, tmp_path / "out", **options
-    )
+    output_dir = options.pop("output_dir", tmp_path / "out")
+    dataset = options.pop("dataset", ScanFolder(tmp_path / "in", "pullback"))
+    before, after = scan_transforms(output_dir, "pullback")
+    return ScanInterpolator("cpu", dataset, network or LinearFrames(), before, inferer, after, **options)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_one_pullback(tmp_path, dtype, suffix):
     volume, affine = write(tmp_path / f"scan{suffix}", dtype=dtype)
-    output = interpolate_pullback(
-        tmp_path / f"scan{suffix}", tmp_path, LinearFrames(), GapInferer(factor=3, batch_size=2), PROVENANCE
+    output = interpolate_scan(
+        tmp_path / f"scan{suffix}", tmp_path, LinearFrames(), GapInferer(factor=3, batch_size=2), "pullback"
     )
     assert output == tmp_path / "scan_interp.nii.gz"
     image = nib.load(output)
@@ -78,7 +78,7 @@ def test_one_pullback(tmp_path, dtype, suffix):
 
     sidecar = json.loads((tmp_path / "scan_interp.json").read_text())
     assert sidecar["synthetic_slices"] == [1, 2, 4, 5, 7, 8] and sidecar["slice_axis"] == 2
-    assert sidecar["options"] == {"factor": 3, "num_samples": 1, "strength": 1}
+    assert sidecar["options"] == {"factor": 3, "num_samples": 1}
     assert sidecar["input_sha256"] == sha256_of(tmp_path / f"scan{suffix}") and sidecar["seed"] == 0
     assert str(tmp_path) not in (tmp_path / "scan_interp.json").read_text()
 
@@ -90,7 +90,7 @@ def test_several_samples_write_a_deviation_in_the_units_of_the_image(tmp_path):
         file.write(np.array([2, 5], "<f4").tobytes())
     network = JitteredFrames()
     run = (tmp_path, network)
-    interpolate_pullback(tmp_path / "scan.nii", *run, GapInferer(factor=2, num_samples=4, batch_size=8), PROVENANCE)
+    interpolate_scan(tmp_path / "scan.nii", *run, GapInferer(factor=2, num_samples=4, batch_size=8), "pullback")
     std = nib.load(tmp_path / "scan_std.nii.gz")
     values = std.get_fdata()
     assert std.get_data_dtype() == np.float32 and values.shape == (6, 5, 7)
@@ -98,17 +98,17 @@ def test_several_samples_write_a_deviation_in_the_units_of_the_image(tmp_path):
     offsets = torch.stack(network.offsets).reshape(4, 3).numpy()  # samples x gaps, as shares of 255 stored = 510 units
     np.testing.assert_allclose(values[..., 1::2], np.broadcast_to(510 * offsets.std(0), (6, 5, 3)), atol=0.01)
     assert "synthetic_slices" in json.loads((tmp_path / "scan_std.json").read_text())
-    interpolate_pullback(tmp_path / "scan.nii", *run, GapInferer(factor=2), PROVENANCE)
+    interpolate_scan(tmp_path / "scan.nii", *run, GapInferer(factor=2), "pullback")
     assert not list(tmp_path.glob("*_std.*")), "a deviation of other samples stayed behind"
 
 
 def test_target_spacing(tmp_path):
     write(tmp_path / "scan.nii", pitch=0.2)
     run = (tmp_path / "scan.nii", tmp_path, LinearFrames())
-    output = interpolate_pullback(*run, GapInferer(target_spacing=0.06), PROVENANCE)
+    output = interpolate_scan(*run, GapInferer(target_spacing=0.06), "pullback")
     assert nib.load(output).shape[2] == 13
     with pytest.raises(InputError, match="already meets the target of 0.5 mm; ask for a smaller --target_spacing"):
-        interpolate_pullback(*run, GapInferer(target_spacing=0.5), PROVENANCE)
+        interpolate_scan(*run, GapInferer(target_spacing=0.5), "pullback")
 
 
 def test_done_work_is_kept_and_other_options_redo_it(tmp_path, caplog):
@@ -120,26 +120,28 @@ def test_done_work_is_kept_and_other_options_redo_it(tmp_path, caplog):
             calls.append(1)
             return super().interpolate(*args)
 
-    def run(provenance=PROVENANCE, **options):
+    def run(strength=1, **options):
         calls.clear()
+        network = Counting()
+        network.strength = strength
         with caplog.at_level(logging.INFO):
-            interpolate_pullback(tmp_path / "scan.nii", tmp_path, Counting(), GapInferer(**options), provenance)
+            interpolate_scan(tmp_path / "scan.nii", tmp_path, network, GapInferer(**options), "pullback")
         return bool(calls)
 
     assert run(factor=2)
     assert not run(factor=2) and "already done" in caplog.text
     assert not run(factor=2, batch_size=1), "the batch size changes nothing"
     assert run(factor=3) and run(factor=3, seed=1)
-    assert run(Provenance("linear", "0.1.0", "abc"), factor=3)
+    assert run(2, factor=3)
     write(tmp_path / "scan.nii", num_frames=5)
-    assert run(Provenance("linear", "0.1.0", "abc"), factor=3)
+    assert run(2, factor=3)
 
 
 def test_a_failure_in_the_middle_leaves_the_folder_as_it_was(tmp_path):
     write(tmp_path / "scan.nii")
     (tmp_path / "out").mkdir()
     run = (tmp_path / "scan.nii", tmp_path / "out")
-    interpolate_pullback(*run, LinearFrames(), GapInferer(factor=2), PROVENANCE)
+    interpolate_scan(*run, LinearFrames(), GapInferer(factor=2), "pullback")
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
     class Breaking(LinearFrames):
@@ -152,15 +154,15 @@ def test_a_failure_in_the_middle_leaves_the_folder_as_it_was(tmp_path):
             return super().interpolate(*args)
 
     with pytest.raises(RuntimeError, match="broken"):
-        interpolate_pullback(*run, Breaking(), GapInferer(factor=3, batch_size=1, num_samples=2), PROVENANCE)
+        interpolate_scan(*run, Breaking(), GapInferer(factor=3, batch_size=1, num_samples=2), "pullback")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
 def test_an_interpolated_pullback_is_not_taken_for_an_acquired_one(tmp_path):
     write(tmp_path / "scan.nii")
-    output = interpolate_pullback(tmp_path / "scan.nii", tmp_path, LinearFrames(), GapInferer(factor=2), PROVENANCE)
+    output = interpolate_scan(tmp_path / "scan.nii", tmp_path, LinearFrames(), GapInferer(factor=2), "pullback")
     with pytest.raises(InputError, match="holds synthetic slices"):
-        interpolate_pullback(output, tmp_path, LinearFrames(), GapInferer(factor=2), PROVENANCE)
+        interpolate_scan(output, tmp_path, LinearFrames(), GapInferer(factor=2), "pullback")
 
 
 def test_a_batch_goes_on_after_bad_cases(tmp_path, caplog):
@@ -175,7 +177,7 @@ def test_a_batch_goes_on_after_bad_cases(tmp_path, caplog):
     nib.save(nib.Nifti1Image(nan, np.eye(4)), tmp_path / "in" / "e.nii.gz")
     (tmp_path / "in" / "f.nii.gz").write_bytes((tmp_path / "in" / "d.nii.gz").read_bytes()[:-20])
     nib.save(nib.Nifti1Image(np.zeros((3, 3, 3, 2, 2), np.uint8), np.eye(4)), tmp_path / "in" / "g.nii.gz")
-    with caplog.at_level(logging.ERROR), pytest.raises(SystemExit, match="6 of 8 pullbacks failed: a.nii.gz, b"):
+    with caplog.at_level(logging.ERROR), pytest.raises(SystemExit, match="6 of 8 scans failed: a.nii.gz, b"):
         evaluator(tmp_path, factor=2).run()
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 6 and all("\n" not in line and str(tmp_path / "in") in line for line in errors)
@@ -192,7 +194,7 @@ def test_a_batch_without_faults_returns(tmp_path):
     write(tmp_path / "in" / "a.nii.gz")
     network = JitteredFrames()
     torch.save({"scale": torch.zeros(1)}, tmp_path / "model.pt")
-    evaluator(tmp_path, network, checkpoint=tmp_path / "model.pt", bundle="b", version="1").run()
+    evaluator(tmp_path, network, checkpoint=tmp_path / "model.pt", bundle_root=tmp_path / "b").run()
     assert network.scale.item() == 0 and not network.training
     sidecar = json.loads((tmp_path / "out" / "a_interp.json").read_text())
     assert sidecar["weights_sha256"] == sha256_of(tmp_path / "model.pt")
@@ -208,17 +210,15 @@ def test_what_stops_everything_is_told_in_one_line_before_any_work(tmp_path):
     (tmp_path / "in").mkdir()
 
     def stop(**options):
-        inferer = GapInferer(factor=options.pop("factor", 2))
-        where = {"dataset": PullbackFolder(tmp_path / "in"), "output_dir": tmp_path / "out", **options}
         with pytest.raises(SystemExit) as stopped:
-            PullbackInterpolator("cpu", network=Untouched(), inferer=inferer, **where).run()
+            evaluator(tmp_path, Untouched(), **{"factor": 2, **options}).run()
         assert isinstance(stopped.value.code, str) and "\n" not in stopped.value.code
         return stopped.value.code
 
     assert "factor must be an integer of at least 2, got 0" in stop(factor=0)
     assert str(tmp_path / "file" / "out") in stop(output_dir=tmp_path / "file" / "out")
     assert "holds no .nii" in stop()
-    assert "no such folder" in stop(dataset=PullbackFolder(tmp_path / "nowhere"))
+    assert "no such folder" in stop(dataset=ScanFolder(tmp_path / "nowhere"))
     write(tmp_path / "in" / "a.nii")
     assert "model.pt" in stop(checkpoint=tmp_path / "model.pt")
     assert not list((tmp_path / "out").iterdir())

@@ -11,12 +11,18 @@ import pytest
 from monai.bundle import ConfigParser
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
+TILES = [
+    ("calid", [100, 100], 16, "[96, 96] and [112, 112]"),
+    ("cardiointerp", [72, 72], 32, "[64, 64] and [96, 96]"),
+    ("latent_bridge", [20, 160], 16, "[16, 160] and [32, 160]"),
+    ("unet_regression", [8, 160], 16, "[16, 160]"),
+    ("flavr_oct", [60, 256], 8, "[56, 256] and [64, 256]"),
+]
 BAD = [
-    ("calid", "tile_size", [100, 100], "tile_size must be multiples of 16, got [100, 100]; the nearest: [96, 96] and [112, 112]"),
-    ("cardiointerp", "tile_size", [72, 72], "tile_size must be multiples of 32, got [72, 72]; the nearest: [64, 64] and [96, 96]"),
-    ("latent_bridge", "tile_size", [20, 160], "tile_size must be multiples of 16, got [20, 160]; the nearest: [16, 160] and [32, 160]"),
-    ("unet_regression", "tile_size", [8, 160], "tile_size must be multiples of 16, got [8, 160]; the nearest: [16, 160]"),
-    ("flavr_oct", "tile_size", [60, 256], "tile_size must be multiples of 8, got [60, 256]; the nearest: [56, 256] and [64, 256]"),
+    *(
+        (bundle, "tile_size", size, f"tile_size must be multiples of {unit}, got {size}; the nearest: {nearest}")
+        for bundle, size, unit, nearest in TILES
+    ),
     ("calid", "tile_size", 160, "tile_size is (height, width) in pixels, got 160"),
     ("i3net", "tile_overlap", 1, "tile_overlap must be at least 0 and below 1, got 1"),
     ("calid_cine", "tile_overlap", -0.1, "tile_overlap must be at least 0 and below 1, got -0.1"),

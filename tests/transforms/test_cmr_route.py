@@ -14,7 +14,7 @@ from monai.transforms import Compose, DeleteItemsd, EnsureChannelFirstd, LoadIma
 from scipy.spatial.transform import Rotation
 
 from custom.inferers.gaps import GapInferer
-from custom.inferers.stacks import Provenance, interpolate_stack
+from custom.inferers.scans import interpolate_scan
 from custom.interpolators.classical import LinearFrames
 from custom.transforms.grid import DenseGridd
 from custom.transforms.intensity import RestoreIntensityd, UnitIntensityd, intensity_scale, restore_slice
@@ -68,7 +68,7 @@ def dictionary_route(path, output_dir, factor, dtype):
 def test_both_routes_give_the_same_voxels_on_the_same_grid(tmp_path, dtype, axis, phases):
     values, affine = save_stack(tmp_path / "scan.nii.gz", dtype, axis, phases)
     dictionary_route(tmp_path / "scan.nii.gz", tmp_path, 3, dtype)
-    interpolate_stack(tmp_path / "scan.nii.gz", tmp_path, LinearFrames(), GapInferer(3), Provenance("linear", "1"))
+    interpolate_scan(tmp_path / "scan.nii.gz", tmp_path, LinearFrames(), GapInferer(3))
     label, disk = (nib.load(tmp_path / f"scan_{route}.nii.gz") for route in ("label", "interp"))
     dense = np.asanyarray(label.dataobj)
     assert dense.dtype == dtype and np.array_equal(dense, np.asanyarray(disk.dataobj))
@@ -81,7 +81,7 @@ def test_what_the_range_cuts_off_is_mixed_into_synthetic_slices():
     stack = torch.randint(20, 90, (1, 40, 50, 2), generator=torch.Generator().manual_seed(0)).to(torch.int16)
     stack[0, 0, 0] = torch.tensor([2000, 1000])
     data = UnitIntensityd(keys="image", percentiles=PERCENTILES)({"image": stack})
-    data["pred"] = GapInferer(4)(data["image"][None], LinearFrames())[0]
+    data["pred"] = GapInferer(4, axis=2)(data["image"][None], LinearFrames())[0]
 
     def restored(**options):
         return RestoreIntensityd(**options)(data)["pred"][0, 0, 0].tolist()

@@ -15,7 +15,8 @@ import numpy as np
 from custom.errors import InputError
 from custom.importers.cmr.scan import CmrScan, CmrVolume
 from custom.scans.nifti import SUFFIXES, open_nifti, stem
-from custom.scans.stacks import StackInfo, inspect_stack, read_slices
+from custom.scans.scan import Scan
+from custom.scans.stacks import inspect_stack, read_slices
 
 MASK = re.compile(r"_(gt|labels?|seg|mask|lv)$", re.IGNORECASE)
 PART = re.compile(r"_(4d|sax?|cine|image|img|(?:phase|frame|t)_?\d+|ed|es)$", re.IGNORECASE)
@@ -108,7 +109,7 @@ def read_group(group: NiftiGroup, names: Sequence[str], axis: int | None = None)
     return CmrScan(tuple(volumes), tuple(_read_mask(mask, first) for mask in group.centring_masks))
 
 
-def _read_mask(path: Path, info: StackInfo) -> np.ndarray:
+def _read_mask(path: Path, info: Scan) -> np.ndarray:
     """A mask as `(N, T, H, W)` uint8. One phase is enough for a cine: the others then have none."""
     image = open_nifti(path, "give masks as NIfTI files")
     if image.shape[:3] != info.shape[:3] or (image.ndim > 3 and image.shape[3] not in (1, info.num_phases)):

@@ -22,7 +22,8 @@ from custom.importers.cmr.sources import CmrSource, find_nifti_source
 from custom.importers.cmr.study import read_source
 from custom.scans.nifti import stem
 from custom.scans.provenance import SYNTHETIC_KEY, read_synthetic_frames, sidecar_path, write_json
-from custom.scans.stacks import StackInfo, inspect_stack, read_slices, write_stack
+from custom.scans.scan import Scan
+from custom.scans.stacks import inspect_stack, read_slices, write_stack
 
 AFFINE_TOLERANCE_MM = 0.05
 
@@ -179,7 +180,7 @@ def _sidecar(result: Path) -> tuple[dict[str, Any], str]:
         raise InputError(path, fault, "keep the sidecar beside its volume, or interpolate again") from error
 
 
-def _checked_factor(result: Path, info: StackInfo, record: CropRecord, original: CmrVolume) -> int:
+def _checked_factor(result: Path, info: Scan, record: CropRecord, original: CmrVolume) -> int:
     """The factor of a result that is of this crop and this original."""
     remedy = "give --prepared and --originals of this result"
     target = original.info

@@ -20,7 +20,8 @@ from custom.scans.heart_centre import METHODS, find_centre
 from custom.scans.labels import CLASS_NAMES, mask_numbers, renumbered
 from custom.scans.nifti import NiftiWriter, output_header
 from custom.scans.provenance import sidecar_path, write_json
-from custom.scans.stacks import StackInfo, stack_intensity_range
+from custom.scans.scan import Scan
+from custom.scans.stacks import stack_intensity_range
 
 LABELS_FOLDER = "labels"
 """Masks lie beside the images in a folder of their own: whoever densifies the images must not densify masks."""
@@ -65,7 +66,7 @@ class CmrVolume:
     """
 
     name: str
-    info: StackInfo
+    info: Scan
     slices: np.ndarray
     label: np.ndarray | None = None
 
@@ -102,14 +103,14 @@ class CmrScan:
                 raise InputError(other.path, f"{fault}, a phase of the same scan", remedy)
 
 
-def _same_grid(first: StackInfo, other: StackInfo) -> bool:
+def _same_grid(first: Scan, other: Scan) -> bool:
     """Whether the corners of the shorter stack lie in both at the same place."""
     shape = np.minimum(first.shape[:3], other.shape[:3])
     corners = np.array([[*(np.array(np.unravel_index(k, (2, 2, 2))) * (shape - 1)), 1] for k in range(8)])
     return bool(np.abs(corners @ (first.affine - other.affine).T).max() <= AFFINE_TOLERANCE_MM)
 
 
-def plane_axes(info: StackInfo) -> tuple[int, int]:
+def plane_axes(info: Scan) -> tuple[int, int]:
     """The array axes of H and W."""
     height, width = (axis for axis in range(3) if axis != info.axis)
     return height, width
@@ -204,7 +205,7 @@ def _write_volume(
     return entry
 
 
-def _with_gains(info: StackInfo, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _with_gains(info: Scan, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Slices times the gains that make them equally bright, and these gains.
 
     In the file's own units, not as stored: a slope of the header would do, an offset would not. Small integers would
@@ -217,9 +218,7 @@ def _with_gains(info: StackInfo, slices: np.ndarray) -> tuple[np.ndarray, np.nda
     return as_dtype(values, np.dtype(np.int16 if whole else np.float32)), gains
 
 
-def write_window(
-    path: Path, info: StackInfo, slices: np.ndarray, affine: np.ndarray, description: str, dtype: Any = None
-):
+def write_window(path: Path, info: Scan, slices: np.ndarray, affine: np.ndarray, description: str, dtype: Any = None):
     """Write slices of another plane than the source's, and durations of phases in ms where their unit is known.
 
     Args:

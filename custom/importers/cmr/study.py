@@ -19,7 +19,8 @@ from custom.importers.cmr.scan import CmrScan, CmrVolume
 from custom.importers.cmr.series import DicomOptions, sort_stacks
 from custom.importers.cmr.slices import SortedStack
 from custom.importers.cmr.sources import CmrSource, unpacked
-from custom.scans.stacks import StackInfo, stack_intensity_range
+from custom.scans.scan import Scan
+from custom.scans.stacks import stack_intensity_range
 
 _SLICE_AXIS = 2
 
@@ -121,19 +122,16 @@ def _scan(where: Path, stack: SortedStack, name: str) -> CmrScan:
     except ValueError as error:
         raise InputError(where, f"{stack.told()}: every value is the same", "check the export") from error
     header = _header(stack, shape, values.dtype, slope, inter)
-    info = StackInfo(
+    info = Scan(
         path=where,
         shape=shape,
         axis=_SLICE_AXIS,
-        num_slices=values.shape[0],
-        num_phases=values.shape[1],
         dtype=header.get_data_dtype(),
         slope=slope,
         inter=inter,
         affine=stack.affine,
         intensity_range=intensity_range,
         header=header,
-        spacing_mm=float(np.linalg.norm(stack.affine[:3, _SLICE_AXIS])),
     )
     details = {"dicom_series": stack.images[0][0].told(), "dicom_slices": len(stack.images)}
     return CmrScan((CmrVolume(name, info, values),), details=details)

@@ -12,6 +12,8 @@ Record anew only where the behaviour changes on purpose (new weights, another de
 from __future__ import annotations
 
 import json
+import platform
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -34,6 +36,9 @@ class Case(NamedTuple):
     options: dict[str, Any]
 
 
+NUM_THREADS = 1
+"""Sums are split over threads, and their order changes bits."""
+
 CASES = {
     "calid": Case("calid", "stack", {"factor": 3}),
     "calid_cine_scan": Case("calid", "cine", {"factor": 2}),
@@ -41,9 +46,12 @@ CASES = {
     "calid_samples": Case("calid", "stack", {"factor": 2, "num_samples": 2, "num_inference_steps": 2}),
     "calid_tiles": Case("calid", "stack", {"factor": 2, "num_inference_steps": 2, "tile_size": [32, 32]}),
     "calid_cine": Case("calid_cine", "cine", {"factor": 2, "num_inference_steps": 2}),
+    "calid_cine_steps": Case("calid_cine", "cine", {"factor": 2}),
     "latent_bridge": Case("latent_bridge", "stack", {"factor": 2}),
     "diffae": Case("diffae", "stack", {"factor": 2, "num_inference_steps": 2}),
+    "diffae_steps": Case("diffae", "stack", {"factor": 2}),
     "dmcvr": Case("dmcvr", "stack", {"factor": 2, "num_inference_steps": 2}),
+    "dmcvr_steps": Case("dmcvr", "stack", {"factor": 2}),
     "unet_regression": Case("unet_regression", "stack", {"factor": 4}),
     "flavr": Case("flavr", "stack", {"factor": 2}),
     "i3net": Case("i3net", "stack", {"factor": 2}),
@@ -73,7 +81,7 @@ def write_scan(folder: Path, name: str) -> Path:
 
 def run(case: Case, folder: Path) -> dict[str, np.ndarray]:
     """Run a case in `folder`: every volume it wrote, its affine, and which slices its sidecar calls synthetic."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(NUM_THREADS)
     output_dir = folder / "out"
     config = BUNDLES / case.bundle / "configs" / "inference.json"
     options = {**case.options, "dataset_dir": str(write_scan(folder, case.scan)), "output_dir": str(output_dir)}
@@ -93,8 +101,16 @@ def run(case: Case, folder: Path) -> dict[str, np.ndarray]:
 
 
 def machine() -> str:
-    """What results depend on besides the code: bits may differ between processors and versions of PyTorch."""
-    return f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
+    """What results depend on besides the code: PyTorch, its instruction set, threads, and the processor's model.
+
+    The instruction set alone does not do: oneDNN picks its kernels (AVX-512 or AMX, say) by itself.
+    """
+    cpuinfo = Path("/proc/cpuinfo")  # Linux; elsewhere the architecture has to do
+    text = cpuinfo.read_text() if cpuinfo.exists() else ""
+    fields = dict(re.findall(r"^(vendor_id|cpu family|model)\s*: (.*)$", text, re.MULTILINE))
+    processor = " ".join(fields.values()) or platform.machine()
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"torch {torch.__version__}, {capability}, {NUM_THREADS} thread, {processor}"
 
 
 def main(*names: str) -> None:

@@ -1,0 +1,214 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""From scans on disk to dense scans on disk, the one way of the data.
+
+    path ── LoadScand ── UnitIntensityd ──> known slices in [0, 1] ── GapInferer ──> dense slices
+         ── DenseGridd ── RestoreIntensityd ── SaveScand ──> volume and sidecar
+
+Both rows of transforms are those that `inference.json` declares, so what it says is what runs: here, and in MONAI
+Label or Deploy, which call the same objects one by one and write themselves. A scan whose dense form is large goes
+through in parts, runs of gaps; noise goes by a gap's place in the whole scan, so the parts give what the whole would.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.inferers import Inferer
+from monai.transforms import Compose
+from monai.utils import CommonKeys as Keys
+from tqdm import tqdm
+
+from custom.errors import InputError
+from custom.geometry import dense_count, spacing_from_affine
+from custom.inferers.folder import FolderEvaluator, refuse_synthetic
+from custom.inferers.gaps import GapInferer
+from custom.inferers.settings import options_of, settings_of
+from custom.interpolators.base import Interpolator
+from custom.scans.nifti import stem
+from custom.scans.provenance import sha256_of
+from custom.scans.scan import Scan
+from custom.scans.scans import can_be_cut
+from custom.transforms.grid import DenseGridd
+from custom.transforms.intensity import RestoreIntensityd, UnitIntensityd
+from custom.transforms.load import SLICES, LoadScand
+from custom.transforms.save import PROVENANCE, SaveScand
+
+logger = logging.getLogger(__name__)
+PART_VOXELS = 2**26
+"""Dense voxels that are in memory at once, as float32 and a few times over: 256 MiB each."""
+
+
+class ScanInterpolator(FolderEvaluator):
+    """One iteration is one scan: `preprocessing`, `inferer`, `postprocessing`.
+
+    Args:
+        device: see `FolderEvaluator`, as are `dataset`, `network`, `checkpoint`, `bundle_root`, `val_handlers`.
+        dataset: items `{"image": path}`.
+        network: the method.
+        preprocessing: from `{"image": path}` to known slices; its first transform is a `LoadScand`.
+        inferer: from known slices to dense ones.
+        postprocessing: from these to files, by a `SaveScand`.
+        kwargs: the others of `FolderEvaluator`.
+    """
+
+    def __init__(
+        self,
+        device: torch.device | str,
+        dataset: torch.utils.data.Dataset,
+        network: Interpolator,
+        preprocessing: Compose,
+        inferer: Inferer,
+        postprocessing: Compose,
+        **kwargs: Any,
+    ) -> None:
+        self.preprocessing, self.postprocessing = preprocessing, postprocessing
+        self.loader = next(t for t in preprocessing.transforms if isinstance(t, LoadScand))
+        self.saver = next(t for t in postprocessing.transforms if isinstance(t, SaveScand))
+        super().__init__(device, dataset, network, inferer, self.saver.output_dir, **kwargs)
+
+    def do_scan(self, path: Path) -> Path:
+        """Interpolate one scan from disk to disk.
+
+        Raises:
+            InputError: no scan of this kind, or already interpolated; one volume where the method takes cines; a target
+                spacing that it meets; a full disk.
+        """
+        refuse_synthetic(path)
+        scan = self.loader.inspect(str(path))
+        if self.network.takes_phases and scan.num_phases < 2:
+            fault = "holds one phase, and this bundle takes whole cines (X, Y, Z, T)"
+            raise InputError(path, fault, "give the 4D cine, or use the 2D bundle")
+        factor = self._factor(scan)
+        provenance = self._provenance(scan, factor)
+        output, done = self.saver.place(path, provenance)
+        if done:
+            logger.info("%s: already done with these options, kept", output)
+            return output
+        for line in doubts(scan, factor):
+            logger.warning("%s: %s", path, line)
+        total = dense_count(scan.num_slices, factor) * scan.num_phases
+        try:
+            with tqdm(desc=stem(path), total=total, unit="slice", smoothing=0, mininterval=1) as bar, torch.no_grad():
+                for first, stop in _parts(scan, factor, self.network.num_neighbours // 2 - 1):
+                    self._do_part(path, first, stop, provenance, bar.update)
+        finally:
+            self.saver.discard()
+        logger.info(
+            "%s: %d slices %.3g mm apart became %d, %.3g mm apart",
+            path.name, scan.num_slices, scan.spacing_mm, dense_count(scan.num_slices, factor), scan.spacing_mm / factor,
+        )  # fmt: skip
+        return output
+
+    def _do_part(self, path: Path, first: int, stop: int, provenance: dict[str, Any], progress: Any) -> None:
+        data = self.preprocessing({Keys.IMAGE: str(path), SLICES: (first, stop)})
+        inputs = data[Keys.IMAGE][None].to(self.state.device)
+        if isinstance(self.inferer, GapInferer):
+            mean, std = self.inferer.moments(inputs, self.network, progress)
+        else:
+            mean, std = self.inferer(inputs, self.network), None
+        data |= {Keys.PRED: mean[0], PROVENANCE: provenance}
+        if std is not None:
+            data[f"{Keys.PRED}_std"] = std[0]
+        self.postprocessing(data)
+
+    def _validate(self) -> None:
+        self.network.validate()
+        self.inferer.validate(self.network)
+
+    def _factor(self, scan: Scan) -> int:
+        try:
+            return self.inferer.factor_for(scan.spacing_mm)
+        except ValueError as error:
+            raise InputError(scan.path, str(error), "ask for a smaller --target_spacing") from error
+
+    def _provenance(self, scan: Scan, factor: int) -> dict[str, Any]:
+        """All that determines the output of a scan, as it reads in a sidecar."""
+        transforms = (*self.preprocessing.transforms, *self.postprocessing.transforms)
+        chosen = ("factor",) if self.inferer.target_spacing is None else ("target_spacing",)
+        options = {name: getattr(self.inferer, name) for name in (*chosen, "num_samples")} | options_of(self.network)
+        record = {
+            **self.made_by,
+            "options": options,
+            "seed": self.inferer.seed,
+            "input_sha256": sha256_of(scan.path),
+            "factor": factor,
+            "slice_axis": scan.axis,
+            "coordinates": scan.coordinates,
+            "settings": settings_of(self.network, self.inferer, transforms),
+        }
+        return json.loads(json.dumps(record))
+
+
+def doubts(scan: Scan, factor: int) -> list[str]:
+    """What a user may not have meant: a grid that says nothing, slices closer together than pixels."""
+    lines = []
+    spacing = spacing_from_affine(scan.affine)
+    if (scan.affine == torch.eye(4).numpy()).all():
+        lines.append("its affine is the identity, so its spacing is likely unknown and taken as 1 mm")
+    in_plane = min(value for axis, value in enumerate(spacing) if axis != scan.axis)
+    if scan.coordinates != "polar" and scan.spacing_mm / factor < in_plane * (1 - 1e-3):
+        dense = scan.spacing_mm / factor
+        lines.append(f"factor {factor} puts slices {dense:.3g} mm apart, closer than pixels of {in_plane:.3g} mm")
+    return lines
+
+
+def _parts(scan: Scan, factor: int, outer: int) -> Iterator[tuple[int, int]]:
+    """Runs of slices, (first, stop), that overlap in one slice; all of a scan that is small or cannot be cut.
+
+    A method that looks past a gap's ends would miss what lies beyond a part, so its scans are not cut.
+    """
+    gaps = max(1, PART_VOXELS // (scan.plane[0] * scan.plane[1] * factor))
+    if outer or not can_be_cut(scan) or gaps >= scan.num_slices - 1:
+        yield 0, scan.num_slices
+        return
+    for first in range(0, scan.num_slices - 1, gaps):
+        yield first, min(first + gaps, scan.num_slices - 1) + 1
+
+
+def scan_transforms(output_dir: str | Path, kind: str = "stack", axis: int | None = None) -> tuple[Compose, Compose]:
+    """`preprocessing` and `postprocessing` as the bundles declare them; arguments as `interpolate_scan` has them."""
+    before = Compose([LoadScand(kind=kind, axis=axis), UnitIntensityd("image")])
+    save = SaveScand(output_dir=output_dir, kind=kind, axis=axis)
+    return before, Compose([DenseGridd(), RestoreIntensityd(keep_excess=kind == "stack"), save])
+
+
+def interpolate_scan(
+    path: str | Path,
+    output_dir: str | Path,
+    network: Interpolator,
+    inferer: GapInferer,
+    kind: str = "stack",
+    device: torch.device | str = "cpu",
+    axis: int | None = None,
+    bundle_root: str | Path | None = None,
+) -> Path:
+    """Interpolate one scan from disk to disk with the transforms of the bundles: the way from Python.
+
+    Args:
+        path: NIfTI file.
+        output_dir: made if needed.
+        network: the method.
+        inferer: factor, samples, seed and batch size.
+        kind: "stack" or "pullback", see `custom.scans.scans.inspect_scan`.
+        device: where the network runs.
+        axis: the through-plane array axis; None for the one that `kind` says.
+        bundle_root: the bundle's folder, for the sidecar.
+
+    Returns:
+        The output's path.
+
+    Raises:
+        InputError: see `ScanInterpolator.do_scan`.
+    """
+    before, after = scan_transforms(output_dir, kind, axis)
+    evaluator = ScanInterpolator(device, [], network, before, inferer, after, bundle_root=bundle_root)
+    Path(output_dir).mkdir(parents=True, exist_ok=True)
+    network.to(device).eval()
+    return evaluator.do_scan(Path(path))

@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What shapes a result, read off the objects that make it: nothing is listed by hand, so nothing is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from numbers import Number
+from typing import Any
+
+from torch import nn
+
+IGNORED = {"training", "batch_size", "output_dir", "print_log", "log_level", "axis", "amp", "cudnn_benchmark"}
+"""Attributes that do not change what comes out, or not beyond rounding; the axis is told as found (`slice_axis`)."""
+
+
+def settings_of(network: nn.Module, inferer: Any, transforms: Iterable[Any]) -> dict[str, Any]:
+    """Every plain public attribute of a network, its parts, an inferer and transforms, by name; JSON values.
+
+    Args:
+        network: of its submodules those of this project count, and of MONAI's and PyTorch's nothing: what their
+            arguments are follows from ours and from the weights.
+        inferer: what asks the network.
+        transforms: before and after it.
+    """
+    found = {f"inferer.{name}": value for name, value in _plain(inferer).items()}
+    for name, module in network.named_modules():
+        if _is_ours(module):
+            found |= {".".join(filter(None, (name, key))): value for key, value in _plain(module).items()}
+    for place, transform in enumerate(transforms):
+        where = f"transform{place}.{type(transform).__name__}"
+        found[where] = type(transform).__module__
+        found |= {f"{where}.{key}": value for key, value in _plain(transform).items()}
+    return found
+
+
+def options_of(network: nn.Module) -> dict[str, Any]:
+    """The network's own options: its plain public attributes that are not those of a class."""
+    return _plain(network)
+
+
+def _plain(thing: Any) -> dict[str, Any]:
+    public = {name: value for name, value in vars(thing).items() if name[0] != "_" and name not in IGNORED}
+    found = {name: _value(value) for name, value in public.items() if _is_plain(value)}
+    for value in public.values():  # helpers such as a tiler: what they are told is told to their owner
+        if _is_ours(value) and not isinstance(value, nn.Module) and hasattr(value, "__dict__"):
+            found |= _plain(value)
+    return found
+
+
+def _is_ours(thing: Any) -> bool:
+    return type(thing).__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (str, bool, Number, type(None))):
+        return True
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(entry) for key, entry in value.items())
+    return isinstance(value, (tuple, list)) and all(map(_is_plain, value))
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _value(entry) for key, entry in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_value(entry) for entry in value]
+    return value

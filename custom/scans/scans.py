@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Stacks, cines and pullbacks asked alike: what is in a file, and its slices."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from custom.errors import InputError
+from custom.geometry import SPACING_TOLERANCE, spacing_from_affine
+from custom.scans.pullback_reader import PULLBACK_AXIS, PullbackReader, inspect_pullback
+from custom.scans.scan import Scan
+from custom.scans.stacks import inspect_stack, read_slices
+
+KINDS = ("stack", "pullback")
+
+
+def inspect_scan(path: str | Path, kind: str = "stack", axis: int | None = None) -> Scan:
+    """Check a file in full and measure its intensity range; asked again for the same file, it remembers.
+
+    Args:
+        path: a `.nii` or `.nii.gz` file.
+        kind: "stack": gray `(X, Y, Z)` or `(X, Y, Z, T)`; [0, 1] stands for the 0.5 to 99.5 percentiles of all voxels.
+            "pullback": gray `(H, W, frames)`; [0, 1] stands for 0 to 255 of uint8, else the 0.1 to 99.9 percentiles.
+        axis: the array axis on which slices lie. None: of a stack the one of largest spacing, of a pullback the last.
+
+    Raises:
+        InputError: not such a file; NaN, constant, one slice; a pullback whose frames are likely on another axis.
+        ValueError: another kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind is one of {KINDS}, got {kind!r}")
+    path = Path(path)
+    stat = path.stat() if path.is_file() else None
+    return _inspect(path, kind, axis, stat and (stat.st_mtime_ns, stat.st_size))
+
+
+@lru_cache(maxsize=4)
+def _inspect(path: Path, kind: str, axis: int | None, version: tuple[int, int] | None) -> Scan:
+    if kind == "stack":
+        return inspect_stack(path, axis)
+    if axis not in (None, PULLBACK_AXIS):
+        raise InputError(path, f"cannot be sliced along axis {axis}", "move the frames of a pullback to the last axis")
+    scan = inspect_pullback(path)
+    spacing = spacing_from_affine(scan.affine)
+    largest = int(spacing.argmax())
+    if axis is None and scan.coordinates != "polar" and spacing[largest] > spacing[2] * (1 + SPACING_TOLERANCE):
+        fault = (
+            f"has its largest spacing, {spacing[largest]:g} mm, on axis {largest} and {spacing[2]:g} mm between frames"
+        )
+        raise InputError(path, fault, "move the frames to the last axis, or say --slice_axis 2 if they are there")
+    return scan
+
+
+def read_scan_slices(scan: Scan, first: int = 0, stop: int | None = None) -> np.ndarray:
+    """Slices `(stop - first, T, H, W)` as stored; of a volume sliced on its last axis only these are read.
+
+    Raises:
+        InputError: the file has gone, or can no longer be read.
+    """
+    stop = scan.num_slices if stop is None else stop
+    if not can_be_cut(scan):
+        return read_slices(scan)[first:stop]
+    slices = np.empty((stop - first, 1, *scan.plane), scan.dtype)
+    try:
+        with PullbackReader(scan) as reader:
+            for place in range(first, stop):
+                slices[place - first, 0] = reader.stored(place)
+    except (EOFError, OSError) as error:
+        raise InputError(scan.path, f"cannot be read to its end ({error})", "copy or export the file again") from error
+    return slices
+
+
+def can_be_cut(scan: Scan) -> bool:
+    """Whether a run of slices is a run of bytes of the file: volumes sliced on their last axis."""
+    return scan.axis == PULLBACK_AXIS and len(scan.shape) == 3

@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What stacks and pullbacks have in common on their way from disk to disk."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from custom.errors import InputError
+from custom.inferers import scans
+from custom.inferers.gaps import GapInferer
+from custom.inferers.scans import interpolate_scan
+from custom.interpolators.classical import LinearFrames
+
+
+class Noisy(LinearFrames):
+    """Noise by seed around the linear slice, clipped: what parts of a scan might get wrong."""
+
+    def interpolate(self, neighbours, positions, seeds=None, wrap_rows=False, callback=None):
+        linear = super().interpolate(neighbours, positions)
+        noise = [torch.rand(linear.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        return (linear + 0.2 * torch.stack(noise)).clamp(0, 1)
+
+
+def write(path, shape=(6, 5, 9), spacing=(1.0, 1.0, 5.0), descrip=b"", dtype=np.uint8):
+    values = np.random.default_rng(0).integers(0, 250, shape).astype(dtype)
+    image = nib.Nifti1Image(values, np.diag([*spacing, 1.0]))
+    image.header["descrip"] = descrip
+    nib.save(image, path)
+    return values
+
+
+@pytest.mark.parametrize("num_samples", [1, 2])
+@pytest.mark.parametrize("kind", ["stack", "pullback"])
+def test_a_scan_in_parts_gives_what_the_whole_gives(tmp_path, monkeypatch, kind, num_samples):
+    write(tmp_path / "scan.nii.gz", descrip=b"OCT polar" if kind == "pullback" else b"")
+    inferer, outputs = GapInferer(factor=3, num_samples=num_samples, batch_size=2), {}
+    for name, voxels in (("whole", 2**26), ("parts", 6 * 5 * 3 * 3)):
+        monkeypatch.setattr(scans, "PART_VOXELS", voxels)
+        interpolate_scan(tmp_path / "scan.nii.gz", tmp_path / name, Noisy(), inferer, kind)
+        outputs[name] = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+    assert len(outputs["whole"]) == 2 * num_samples and outputs["whole"] == outputs["parts"]
+    assert len(list(scans._parts(scans.LoadScand(kind=kind).inspect(str(tmp_path / "scan.nii.gz")), 3, 0))) == 3
+
+
+def test_the_header_alone_tells_synthetic_slices(tmp_path):
+    write(tmp_path / "scan.nii.gz")
+    output = interpolate_scan(tmp_path / "scan.nii.gz", tmp_path / "out", LinearFrames(), GapInferer(factor=2))
+    output.with_name("scan_interp.json").unlink()
+    with pytest.raises(InputError, match="holds synthetic slices; give the acquired scan"):
+        interpolate_scan(output, tmp_path / "again", LinearFrames(), GapInferer(factor=2))
+
+
+def test_another_factor_does_not_overwrite_the_first(tmp_path):
+    write(tmp_path / "scan.nii.gz")
+
+    def run(**options):
+        return interpolate_scan(tmp_path / "scan.nii.gz", tmp_path / "out", LinearFrames(), GapInferer(**options)).name
+
+    assert run(factor=2) == "scan_interp.nii.gz"
+    assert run(factor=4) == "scan_x4_interp.nii.gz"
+    assert run(factor=2) == "scan_interp.nii.gz" and run(target_spacing=1.25) == "scan_x4_interp.nii.gz"
+    told = json.loads((tmp_path / "out" / "scan_x4_interp.json").read_text())
+    assert told["factor"] == 4 and told["options"]["target_spacing"] == 1.25
+    assert nib.load(tmp_path / "out" / "scan_interp.nii.gz").shape[2] == 17
+
+
+def test_what_may_not_be_meant_is_told(tmp_path, caplog):
+    write(tmp_path / "fine.nii", spacing=(1.2, 1.2, 5.0))
+    write(tmp_path / "unknown.nii", spacing=(1.0, 1.0, 1.0))
+    with caplog.at_level(logging.WARNING):
+        interpolate_scan(tmp_path / "fine.nii", tmp_path, LinearFrames(), GapInferer(factor=4))
+        assert not caplog.records
+        interpolate_scan(tmp_path / "fine.nii", tmp_path, LinearFrames(), GapInferer(factor=10))
+        assert "factor 10 puts slices 0.5 mm apart, closer than pixels of 1.2 mm" in caplog.text
+        interpolate_scan(tmp_path / "unknown.nii", tmp_path, LinearFrames(), GapInferer(factor=2))
+        assert "its affine is the identity" in caplog.text
+
+
+def test_frames_on_another_axis_are_not_interpolated_in_plane(tmp_path):
+    write(tmp_path / "scan.nii", (4, 6, 5), (8.0, 1.3, 1.3))
+    run = (tmp_path / "scan.nii", tmp_path / "out", LinearFrames(), GapInferer(factor=2), "pullback")
+    with pytest.raises(InputError, match="largest spacing, 8 mm, on axis 0 .*--slice_axis 2"):
+        interpolate_scan(*run)
+    assert nib.load(interpolate_scan(*run, axis=2)).shape == (4, 6, 9)
