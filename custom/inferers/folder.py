@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from custom.data.sources import cmr_phantom_scan
 from custom.errors import InputError, input_error_in
+from custom.interpolators.named import classical
 from custom.scans.nifti import check_output_dir, find_nifti, stem
 from custom.scans.provenance import says_synthetic, sha256_of
 from custom.weights import load_model
@@ -78,6 +79,7 @@ class FolderEvaluator(Evaluator):
         checkpoint: the weights, loaded into `network` by `run`; None for a method without weights.
         bundle_root: the bundle's folder, whose name and version the sidecars tell.
         val_handlers: further Ignite handlers.
+        method: name of a method without weights (`custom.interpolators.named`) that takes the network's place.
     """
 
     def do_scan(self, path: Path) -> Path:
@@ -97,13 +99,17 @@ class FolderEvaluator(Evaluator):
         checkpoint: str | Path | None = None,
         bundle_root: str | Path | None = None,
         val_handlers: Sequence | None = None,
+        method: str | None = None,
     ) -> None:
+        if method is not None:
+            network, checkpoint = classical(method), None
         # The epoch length is a stand-in: the dataset is not listed before `run`.
         super().__init__(
             device, DataLoader(dataset, batch_size=None), epoch_length=1, val_handlers=val_handlers, decollate=False
         )
         self.dataset, self.network, self.inferer = dataset, network, inferer
         self.output_dir, self.checkpoint, self.bundle_root = output_dir, checkpoint, bundle_root
+        self.method = method
         self.weights_sha256: str | None = None
         self.summary = ""
         self._outputs: dict[str, str] = {}
@@ -130,12 +136,13 @@ class FolderEvaluator(Evaluator):
 
     @cached_property
     def made_by(self) -> dict[str, Any]:
-        """Name and version of the bundle and hash of its weights, for the sidecars."""
+        """Name and version of the bundle and hash of its weights, or the method without weights, for the sidecars."""
         root = Path(self.bundle_root or ".")
         metadata = root / "configs" / "metadata.json"
         version = json.loads(metadata.read_text())["version"] if self.bundle_root and metadata.is_file() else ""
         name = root.name if self.bundle_root else ""
-        return {"bundle": name, "version": version, "weights_sha256": self.weights_sha256}
+        made_by = {"bundle": name, "version": version, "weights_sha256": self.weights_sha256}
+        return made_by if self.method is None else {**made_by, "method": self.method}
 
     def _validate(self) -> None:
         """Raise ValueError if an option is unusable."""
