@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From the images of a DICOM study to its short-axis stacks: which series belong together, and which are no stack."""
+"""From the images of a DICOM study to its short-axis stacks: geometry first, series where geometry leaves a choice."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,41 +16,24 @@ from scipy.spatial.transform import Rotation
 
 from custom.errors import InputError
 from custom.importers.cmr.dicom import DicomImage
-from custom.importers.cmr.slices import DUPLICATES, SortedStack, distinct_positions, sort_slices
+from custom.importers.cmr.dicom_options import DicomOptions
+from custom.importers.cmr.joining import join_series, like
+from custom.importers.cmr.lines import distinct_positions
+from custom.importers.cmr.slices import SortedStack, sort_slices
 
+__all__ = ["DicomOptions", "SortedStudy", "sort_stacks"]
 ORIENTATION_TOLERANCE = 2e-3
 """Of direction cosines, 0.1 degrees: scanners round them at the sixth digit."""
 MAX_TILT_DEGREES = 15.0
 """Slices tilted by less were meant to be parallel; a long-axis view is tilted by more."""
-
-
-@dataclass(frozen=True)
-class DicomOptions:
-    """What becomes of DICOM images; `data_scripts/prepare_cmr.py` explains each to its users.
-
-    Raises:
-        InputError: an unknown choice, or an expression that is none.
-    """
-
-    series: str | None = None
-    min_slices: int = 4
-    duplicates: str = "error"
-    drop_incomplete: bool = False
-
-    def __post_init__(self) -> None:
-        if self.duplicates not in DUPLICATES:
-            raise InputError("--duplicates", f"is {self.duplicates}", f"choose from {', '.join(DUPLICATES)}")
-        if isinstance(self.min_slices, bool) or not isinstance(self.min_slices, int) or self.min_slices < 2:
-            raise InputError("--min_slices", f"is {self.min_slices}", "give a whole number of at least 2")
-        try:
-            re.compile(self.series or "")
-        except (re.error, TypeError) as error:
-            raise InputError("--series", f"is not an expression ({error})", "mend it") from error
+SAME_PIXEL = 1e-3
+"""Relative; headers round pixel spacings at the fourth digit."""
+SAME_ECHO_MS = 0.5
 
 
 @dataclass(eq=False)
 class _Group:
-    """Images of one family (what a series or a set of like series shares) and of one orientation."""
+    """Images of one stack-to-be: of one family (matrix, pixels, kind, echo) and of one orientation."""
 
     family: tuple
     orientation: int
@@ -65,31 +48,47 @@ class _Group:
         return told[0] if len(told) == 1 else f"{told[0]} and {len(told) - 1} more"
 
 
-def sort_stacks(
-    where: Path, images: Sequence[DicomImage], options: DicomOptions
-) -> tuple[list[SortedStack], list[str], list[InputError]]:
+@dataclass
+class SortedStudy:
+    """What became of a study's images.
+
+    Args:
+        stacks: in order.
+        notes: what there is to say, what was left out among it.
+        doubts: guesses that the user should know of, with the option that overrules each.
+        faults: of stacks that could not be sorted.
+        left_out: images that are in no stack though nobody asked for that.
+    """
+
+    stacks: list[SortedStack] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    faults: list[InputError] = field(default_factory=list)
+    left_out: list[DicomImage] = field(default_factory=list)
+
+
+def sort_stacks(where: Path, images: Sequence[DicomImage], options: DicomOptions) -> SortedStudy:
     """The stacks of a study, each slice by position and each phase by time.
 
-    Images of a series with the same matrix, pixel spacing, image type and orientation are a stack if they lie at
-    `min_slices` positions or more. Series with fewer, as of scanners that give each slice a series of its own, are put
-    together if all this and their descriptions agree but for numbers. What still has fewer is a long-axis view, a
-    localiser or the like.
+    Images of equal matrix, pixel spacing, image type and orientation are a stack if they lie at `min_slices` positions
+    or more. Series are put together where their slices or phases complete each other
+    (`custom.importers.cmr.joining.join_series`) and apart where they repeat each other. What has fewer positions is a
+    long-axis view, a localiser or the like.
 
     Args:
         where: folder or zip they are from, for messages.
         images: of one study.
         options: see :class:`DicomOptions`.
 
-    Returns:
-        The stacks; notes on what was left out; faults of stacks that could not be sorted.
-
     Raises:
         InputError: no stack, or slices that were meant to be parallel and are not.
     """
+    study = SortedStudy()
     kept = [image for image in images if re.search(options.series or "", image.description)]
-    notes = [f"left out {len(images) - len(kept)} images: --series does not match"] if len(kept) < len(images) else []
-    stacks, small = _grouped(kept, options.min_slices)
+    if len(kept) < len(images):
+        study.notes.append(f"left out {len(images) - len(kept)} images: --series does not match")
     frames = _orientations(kept)
+    stacks, small = _grouped(kept, frames, options, study)
     for group in small:
         tilt = _tilted_against(group, stacks, frames)
         if tilt:
@@ -97,24 +96,27 @@ def sort_stacks(
             fault = f"slices differ in orientation: {n} of {group.told()} by {degrees:.1f} degrees from {other.told()}"
             raise InputError(where, fault, "remove them from the folder, or take the series apart")
         where_told = f"{group.num_positions} position{'s' * (group.num_positions > 1)}"
-        notes.append(f"left out {len(group.images)} images of {group.told()}: {where_told}, no stack")
+        study.notes.append(f"left out {len(group.images)} images of {group.told()}: {where_told}, no stack")
+        study.left_out += group.images
     if not stacks:
-        found = "; ".join(notes) or "no images"
+        found = "; ".join(study.notes) or "no images"
         tilts = "" if not _nearly_parallel(small, frames, options.min_slices) else ", slices differ in orientation"
-        raise InputError(where, f"holds no stack of {options.min_slices} slices ({found}){tilts}", "see --min_slices")
-    found, faults = [], []
+        remedy = "export the whole stack, or say with --min_slices how few slices are one"
+        raise InputError(where, f"holds no stack of {options.min_slices} slices ({found}){tilts}", remedy)
     for group in stacks:
         try:
-            found += sort_slices(
-                where, group.told(), group.images, options.min_slices, options.duplicates, options.drop_incomplete
-            )
+            study.stacks += sort_slices(where, group.told(), group.images, options)
         except InputError as error:
-            faults.append(error)
-    if not found:
-        raise faults[0]
-    if len(found) > 1:
-        notes.append(f"{len(found)} stacks: {', '.join(stack.told() for stack in found)}")
-    return found, notes, faults
+            study.faults.append(error)
+    for stack in study.stacks:
+        study.notes += stack.notes
+        study.doubts += [f"{stack.series()}: {doubt}" for doubt in stack.doubts]
+    if not study.stacks:
+        raise study.faults[0]
+    if len(study.stacks) > 1:
+        told = ", ".join(stack.told() for stack in study.stacks)
+        study.notes.append(f"{len(study.stacks)} stacks: {told}")
+    return study
 
 
 def _orientations(images: Sequence[DicomImage]) -> list[np.ndarray]:
@@ -126,38 +128,49 @@ def _orientations(images: Sequence[DicomImage]) -> list[np.ndarray]:
     return found
 
 
-def _grouped(images: Sequence[DicomImage], min_slices: int) -> tuple[list[_Group], list[_Group]]:
+def _grouped(
+    images: Sequence[DicomImage], frames: Sequence[np.ndarray], options: DicomOptions, study: SortedStudy
+) -> tuple[list[_Group], list[_Group]]:
     """Groups of enough positions, and the others."""
-    frames = _orientations(images)
+    echoes = _clusters([image.echo_ms or 0.0 for image in images], SAME_ECHO_MS)
+    pixels = _clusters([np.log(image.spacing[0]) for image in images], SAME_PIXEL)
+    ratios = _clusters([np.log(image.spacing[1]) for image in images], SAME_PIXEL)
+    alike: dict[tuple, _Group] = {}
+    for image, *numbers in zip(images, echoes, pixels, ratios, strict=True):
+        near = [np.abs(image.orientation - frame).max() for frame in frames]
+        family = (image.shape, image.kind, *numbers)
+        k = int(np.argmin(near))
+        alike.setdefault((family, k), _Group(family, k, [])).images.append(image)
+    found = []
+    for group in alike.values():
+        sets, notes, doubts = join_series(group.images, options)
+        study.notes += notes
+        study.doubts += doubts
+        found += [_Group(group.family, group.orientation, images) for images in sets]
+    stacks = [group for group in found if group.num_positions >= options.min_slices]
+    return stacks, [group for group in found if group not in stacks]
 
-    def group_by(families: Sequence[tuple], images: Sequence[DicomImage]) -> list[_Group]:
-        groups: dict[tuple, _Group] = {}
-        for family, image in zip(families, images, strict=True):
-            near = [np.abs(image.orientation - frame).max() for frame in frames]
-            k = int(np.argmin(near))
-            groups.setdefault((family, k), _Group(family, k, [])).images.append(image)
-        return list(groups.values())
 
-    first = group_by([(image.series, *_matrix(image)) for image in images], images)
-    stacks = [group for group in first if group.num_positions >= min_slices]
-    rest = [image for group in first if group not in stacks for image in group.images]
-    pooled = group_by([(re.sub(r"\d+", "#", image.description), *_matrix(image)) for image in rest], rest)
-    stacks += [group for group in pooled if group.num_positions >= min_slices]
-    return stacks, [group for group in pooled if group not in stacks]
-
-
-def _matrix(image: DicomImage) -> tuple:
-    return image.shape, tuple(round(value, 4) for value in image.spacing), image.kind
+def _clusters(values: Sequence[float], tolerance: float) -> list[int]:
+    """For each value the number of its cluster; neighbours closer than `tolerance` are in one."""
+    values = np.array(values)
+    order = np.argsort(values, kind="stable")
+    numbers = np.cumsum(np.diff(values[order], prepend=values[order[:1]]) > tolerance)
+    found = np.empty(len(values), int)
+    found[order] = numbers
+    return found.tolist()
 
 
 def _tilted_against(
     group: _Group, stacks: Sequence[_Group], frames: Sequence[np.ndarray]
 ) -> tuple[float, _Group] | None:
     """The stack of the same series, or of like series, that a few slices are nearly parallel to, and their angle."""
-    series = {image.series for image in group.images}
+    series = {image.series_key for image in group.images}
+    words = {like(image.description) for image in group.images}
     for stack in stacks:
-        same_series = series & {image.series for image in stack.images}
-        if group.orientation != stack.orientation and (same_series or group.family == stack.family):
+        same_series = series & {image.series_key for image in stack.images}
+        like_series = group.family == stack.family and words & {like(image.description) for image in stack.images}
+        if group.orientation != stack.orientation and (same_series or like_series):
             degrees = _angle(frames[group.orientation], frames[stack.orientation])
             if degrees < MAX_TILT_DEGREES:
                 return degrees, stack
