@@ -17,6 +17,7 @@ from pydicom.uid import UID
 from custom.errors import InputError
 from custom.importers.cmr.dicom_files import NAMED_DICOM, is_dicom, open_dicom
 from custom.importers.cmr.enhanced import frame_headers
+from custom.importers.cmr.notes import phrase
 from custom.importers.cmr.sources import visible_files
 
 TAGS = [
@@ -106,6 +107,7 @@ class LeftOut:
         series_key: UID and number.
         told: its series, for messages.
         reason: why.
+        description: SeriesDescription.
         image: its header, if it has the geometry of an image.
         is_fault: the header is wrong, rather than that of another kind of image.
     """
@@ -114,6 +116,7 @@ class LeftOut:
     series_key: tuple[str, int]
     told: str
     reason: str
+    description: str = ""
     image: DicomImage | None = None
     is_fault: bool = False
 
@@ -129,8 +132,17 @@ class Headers:
         """What was left out and why, one line for each series and reason."""
         counts: dict[tuple[str, str], int] = {}
         for item in self.left_out:
-            counts[item.told, item.reason] = counts.get((item.told, item.reason), 0) + 1
+            if not item.is_fault:
+                counts[item.told, item.reason] = counts.get((item.told, item.reason), 0) + 1
         return [f"left out {count} images of {series}: {reason}" for (series, reason), count in counts.items()]
+
+    def faults(self) -> list[list[LeftOut]]:
+        """Files whose headers are wrong, those of a series and reason together."""
+        found: dict[tuple, list[LeftOut]] = {}
+        for item in self.left_out:
+            if item.is_fault:
+                found.setdefault((item.series_key, item.reason), []).append(item)
+        return list(found.values())
 
 
 def read_headers(folders: Sequence[Path]) -> Headers:
@@ -159,39 +171,37 @@ def read_headers(folders: Sequence[Path]) -> Headers:
         fault = next((item for item in found.left_out if item.is_fault), None)
         if fault:
             more = sum(item.is_fault for item in found.left_out) - 1
-            raise InputError(fault.path, fault.reason + (f", as in {more} more files" if more else ""), _MEND)
+            told = fault.reason + (f", as in {more} more files" if more else "")
+            raise InputError(fault.path, told, "export it again, mend the header, or take the file away")
         raise InputError(folders[0], f"holds no MR images of a stack ({what})", "give the folder of a short-axis scan")
     return found
 
 
-_MEND = "export it again, mend the header, or take the file away"
-
-
 def _sort_in(path: Path, header: Dataset, found: Headers) -> None:
     """Add a file's images to what was found."""
-    key, told = _series_of(header)
+    key, told, words = _series_of(header)
     try:
         reason = _why_not(header)
         if reason:
-            found.left_out.append(LeftOut(path, key, told, reason, _image_or_none(path, header)))
+            found.left_out.append(LeftOut(path, key, told, reason, words, _image_or_none(path, header)))
         elif _is_enhanced(header):
             found.images += [_image(path, frame, k) for k, frame in enumerate(frame_headers(header))]
         else:
             found.images.append(_image(path, header))
     except Exception as error:  # NumPy, pydicom or we: one bad value, one line
-        text = " ".join(str(error).split()) or type(error).__name__
-        image = _image_or_none(path, header)
-        found.left_out.append(LeftOut(path, key, told, f"cannot be read ({text})", image, is_fault=True))
+        reason = f"cannot be read ({phrase(error)})"
+        found.left_out.append(LeftOut(path, key, told, reason, words, _image_or_none(path, header), is_fault=True))
 
 
-def _series_of(header: Dataset) -> tuple[tuple[str, int], str]:
+def _series_of(header: Dataset) -> tuple[tuple[str, int], str, str]:
+    """UID and number, how messages tell it, description."""
     try:
         number = int(header.get("SeriesNumber") or 0)
     except (TypeError, ValueError):
         number = 0
     description = str(header.get("SeriesDescription") or "").strip()
     told = f"series {number or '?'}" + (f" ({description})" if description else "")
-    return (str(header.get("SeriesInstanceUID") or ""), number), told
+    return (str(header.get("SeriesInstanceUID") or ""), number), told, description
 
 
 def _is_enhanced(header: Dataset) -> bool:
@@ -311,5 +321,4 @@ def _signed(header: Dataset, value: Any) -> float:
 
 def unreadable(path: Path, error: Exception) -> InputError:
     """What to say of a file that cannot be read."""
-    reason = next(iter(str(error).splitlines()), type(error).__name__) or type(error).__name__
-    return InputError(path, f"cannot be read ({reason})", "export it again, or leave it out")
+    return InputError(path, f"cannot be read ({phrase(error)})", "export it again, or leave it out")

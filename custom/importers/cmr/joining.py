@@ -18,6 +18,7 @@ from custom.importers.cmr.dicom import DicomImage
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.lines import SAME_POSITION_MM, distinct_positions, lines_of
 from custom.importers.cmr.phases import acquisitions, choose_clock
+from custom.importers.cmr.notes import Doubt
 from custom.importers.cmr.slices import is_regular
 
 
@@ -26,9 +27,7 @@ def like(description: str) -> str:
     return re.sub(r"\d+", "#", description)
 
 
-def join_series(
-    images: Sequence[DicomImage], options: DicomOptions
-) -> tuple[list[list[DicomImage]], list[str], list[str]]:
+def join_series(images: Sequence[DicomImage], options: DicomOptions) -> tuple[list[list[DicomImage]], list[str]]:
     """Put together series that complete each other.
 
     Args:
@@ -36,10 +35,10 @@ def join_series(
         options: `join`, `min_slices` and `phases_by` count.
 
     Returns:
-        Sets of images, each of one stack or of too few slices for one; notes on what was put together; doubts.
+        Sets of images, each of one stack or of too few slices for one; notes on what was put together,
+        guesses among them.
     """
     notes: list[str] = []
-    doubts: list[str] = []
     found: list[list[DicomImage]] = []
     for family in _families(images, options.join):
         series = _by_series(family)
@@ -54,8 +53,8 @@ def join_series(
             sets = _grown(series, options)
             found += sets
             notes += [_told_join(part, _by_series(part)) for part in sets if len(_by_series(part)) > 1]
-            doubts += _repeated(sets, options)
-    return found, notes, doubts
+            notes += _repeated(sets, options)
+    return found, notes
 
 
 def _families(images: Sequence[DicomImage], join: str) -> list[list[DicomImage]]:
@@ -138,7 +137,7 @@ def _told_join(images: Sequence[DicomImage], series: Sequence[Sequence[DicomImag
     return f"{len(series)} series make one stack of {whole} slices ({told}{more}); --join none keeps them apart"
 
 
-def _repeated(sets: Sequence[Sequence[DicomImage]], options: DicomOptions) -> list[str]:
+def _repeated(sets: Sequence[Sequence[DicomImage]], options: DicomOptions) -> list[Doubt]:
     """Stacks of one image per place at the same places may be phases that do not say so."""
     single: dict[tuple, int] = {}
     for images in sets:
@@ -147,8 +146,10 @@ def _repeated(sets: Sequence[Sequence[DicomImage]], options: DicomOptions) -> li
             key = tuple(np.round(depths).astype(int))
             single[key] = single.get(key, 0) + 1
     return [
-        f"{count} series of one phase lie at the same {len(key)} places and do not say when in the heart cycle they are: "
-        "taken as stacks of their own; if they are phases of one cine, say --phases_by series"
+        Doubt(
+            f"{count} series of one phase lie at the same {len(key)} places and do not say when in the heart cycle "
+            "they are: taken as stacks of their own; if they are phases of one cine, say --phases_by series"
+        )
         for key, count in single.items()
         if count > 1
     ]

@@ -129,7 +129,7 @@ def _falls(images: Sequence[DicomImage], clock: str) -> list[list[DicomImage]]:
         return [list(images)]
     runs: list[list[DicomImage]] = []
     for image in sorted(images, key=lambda image: image.instance):
-        if not runs or (time_of(image, clock) or 0) <= (time_of(runs[-1][-1], clock) or 0):
+        if not runs or (time_of(image, clock) or 0) < (time_of(runs[-1][-1], clock) or 0):
             runs.append([])
         runs[-1].append(image)
     return runs

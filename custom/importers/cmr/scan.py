@@ -63,12 +63,14 @@ class CmrVolume:
         info: geometry, header and stored dtype.
         slices: `(N, T, H, W)` as stored.
         label: `(N, T, H, W)` mask of the heart, or None.
+        outside: bool `(N, T, H, W)`, what is no tissue though it has a value (padding, NaN); None where nothing is.
     """
 
     name: str
     info: Scan
     slices: np.ndarray
     label: np.ndarray | None = None
+    outside: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,20 +8,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from custom.errors import InputError
-from custom.importers.cmr.dicom import DicomImage
+from custom.importers.cmr.continuation import candidates, missing_images
+from custom.importers.cmr.dicom import DicomImage, LeftOut
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.joining import join_series, like
 from custom.importers.cmr.lines import distinct_positions
+from custom.importers.cmr.notes import Doubt
 from custom.importers.cmr.slices import SortedStack, sort_slices
 
-__all__ = ["DicomOptions", "SortedStudy", "sort_stacks"]
+__all__ = ["DicomOptions", "sort_stacks"]
 ORIENTATION_TOLERANCE = 2e-3
 """Of direction cosines, 0.1 degrees: scanners round them at the sixth digit."""
 MAX_TILT_DEGREES = 15.0
@@ -48,47 +50,35 @@ class _Group:
         return told[0] if len(told) == 1 else f"{told[0]} and {len(told) - 1} more"
 
 
-@dataclass
-class SortedStudy:
-    """What became of a study's images.
-
-    Args:
-        stacks: in order.
-        notes: what there is to say, what was left out among it.
-        doubts: guesses that the user should know of, with the option that overrules each.
-        faults: of stacks that could not be sorted.
-        left_out: images that are in no stack though nobody asked for that.
-    """
-
-    stacks: list[SortedStack] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
-    faults: list[InputError] = field(default_factory=list)
-    left_out: list[DicomImage] = field(default_factory=list)
-
-
-def sort_stacks(where: Path, images: Sequence[DicomImage], options: DicomOptions) -> SortedStudy:
+def sort_stacks(
+    where: Path, images: Sequence[DicomImage], options: DicomOptions, left_out: Sequence[LeftOut] = ()
+) -> tuple[list[SortedStack], list[str], list[InputError]]:
     """The stacks of a study, each slice by position and each phase by time.
 
     Images of equal matrix, pixel spacing, image type and orientation are a stack if they lie at `min_slices` positions
     or more. Series are put together where their slices or phases complete each other
     (`custom.importers.cmr.joining.join_series`) and apart where they repeat each other. What has fewer positions is a
-    long-axis view, a localiser or the like.
+    long-axis view, a localiser or the like; a stack that such images continue is a fault.
 
     Args:
         where: folder or zip they are from, for messages.
         images: of one study.
         options: see :class:`DicomOptions`.
+        left_out: images of the study that cannot be part of a stack.
+
+    Returns:
+        The stacks; notes on what was put together or left out, guesses among them (`Doubt`); faults of stacks that
+        could not be sorted or lack images.
 
     Raises:
         InputError: no stack, or slices that were meant to be parallel and are not.
     """
-    study = SortedStudy()
     kept = [image for image in images if re.search(options.series or "", image.description)]
-    if len(kept) < len(images):
-        study.notes.append(f"left out {len(images) - len(kept)} images: --series does not match")
+    left_out = [item for item in left_out if re.search(options.series or "", item.description)]
+    notes = [f"left out {len(images) - len(kept)} images: --series does not match"] if len(kept) < len(images) else []
     frames = _orientations(kept)
-    stacks, small = _grouped(kept, frames, options, study)
+    stacks, small = _grouped(kept, frames, options, notes)
+    few: list[tuple[list[DicomImage], str]] = []
     for group in small:
         tilt = _tilted_against(group, stacks, frames)
         if tilt:
@@ -96,27 +86,33 @@ def sort_stacks(where: Path, images: Sequence[DicomImage], options: DicomOptions
             fault = f"slices differ in orientation: {n} of {group.told()} by {degrees:.1f} degrees from {other.told()}"
             raise InputError(where, fault, "remove them from the folder, or take the series apart")
         where_told = f"{group.num_positions} position{'s' * (group.num_positions > 1)}"
-        study.notes.append(f"left out {len(group.images)} images of {group.told()}: {where_told}, no stack")
-        study.left_out += group.images
+        notes.append(f"left out {len(group.images)} images of {group.told()}: {where_told}, no stack")
+        few.append((group.images, f"{where_told}, no stack"))
     if not stacks:
-        found = "; ".join(study.notes) or "no images"
+        found = "; ".join(notes) or "no images"
         tilts = "" if not _nearly_parallel(small, frames, options.min_slices) else ", slices differ in orientation"
         remedy = "export the whole stack, or say with --min_slices how few slices are one"
         raise InputError(where, f"holds no stack of {options.min_slices} slices ({found}){tilts}", remedy)
+    sorted_stacks: list[SortedStack] = []
+    faults: list[InputError] = []
     for group in stacks:
         try:
-            study.stacks += sort_slices(where, group.told(), group.images, options)
+            sorted_stacks += sort_slices(where, group.told(), group.images, options)
         except InputError as error:
-            study.faults.append(error)
-    for stack in study.stacks:
-        study.notes += stack.notes
-        study.doubts += [f"{stack.series()}: {doubt}" for doubt in stack.doubts]
-    if not study.stacks:
-        raise study.faults[0]
-    if len(study.stacks) > 1:
-        told = ", ".join(stack.told() for stack in study.stacks)
-        study.notes.append(f"{len(study.stacks)} stacks: {told}")
-    return study
+            faults.append(error)
+    found = []
+    for stack in sorted_stacks:
+        fault = missing_images(where, stack, candidates(left_out, few))
+        if fault:
+            faults.append(fault)
+            continue
+        found.append(stack)
+        notes += [*stack.notes, *(Doubt(f"{stack.series()}: {doubt}") for doubt in stack.doubts)]
+    if not found:
+        raise faults[0]
+    if len(found) > 1:
+        notes.append(f"{len(found)} stacks: {', '.join(stack.told() for stack in found)}")
+    return found, notes, faults
 
 
 def _orientations(images: Sequence[DicomImage]) -> list[np.ndarray]:
@@ -129,7 +125,7 @@ def _orientations(images: Sequence[DicomImage]) -> list[np.ndarray]:
 
 
 def _grouped(
-    images: Sequence[DicomImage], frames: Sequence[np.ndarray], options: DicomOptions, study: SortedStudy
+    images: Sequence[DicomImage], frames: Sequence[np.ndarray], options: DicomOptions, notes: list[str]
 ) -> tuple[list[_Group], list[_Group]]:
     """Groups of enough positions, and the others."""
     echoes = _clusters([image.echo_ms or 0.0 for image in images], SAME_ECHO_MS)
@@ -143,9 +139,8 @@ def _grouped(
         alike.setdefault((family, k), _Group(family, k, [])).images.append(image)
     found = []
     for group in alike.values():
-        sets, notes, doubts = join_series(group.images, options)
-        study.notes += notes
-        study.doubts += doubts
+        sets, told = join_series(group.images, options)
+        notes += told
         found += [_Group(group.family, group.orientation, images) for images in sets]
     stacks = [group for group in found if group.num_positions >= options.min_slices]
     return stacks, [group for group in found if group not in stacks]

@@ -132,7 +132,8 @@ def _one_stack(
     doubts = [] if doubt is None else [f"{doubt} (--phases_by)"]
     silent = next((image for part in slices for image in part if time_of(image, clock) is None), None)
     if silent:
-        raise InputError(silent.path, f"does not say its time by {clock}", "choose another --phases_by, such as auto")
+        fault = f"{told}: {silent.path.name} does not say its time by {clock}"
+        raise InputError(where, fault, "choose another --phases_by, such as auto")
     copies = [_without_copies(part) for part in slices]
     num_copies = sum(map(len, slices)) - sum(map(len, copies))
     slices = [_in_time(where, told, k, depths, part, clock, options.duplicates) for k, part in enumerate(copies)]

@@ -13,7 +13,8 @@ import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
-from custom.importers.cmr.dicom import DicomImage, read_headers, read_pixels
+from custom.importers.cmr.dicom import DicomImage, LeftOut, read_headers
+from custom.importers.cmr.dicom_pixels import read_pixels
 from custom.importers.cmr.nifti_groups import read_group
 from custom.importers.cmr.scan import CmrScan, CmrVolume
 from custom.importers.cmr.series import DicomOptions, sort_stacks
@@ -75,9 +76,10 @@ def read_study(
         InputError: no stack, several patients, or a damaged file.
     """
     try:
-        images, notes = read_headers(folders)
+        headers = read_headers(folders)
     except InputError as error:
         raise InputError(where, error.fault, error.remedy) if error.path in folders else error from error
+    images, notes = headers.images, headers.notes()
     patients = {image.patient for image in images}
     if len(patients) > 1:
         raise InputError(where, f"holds images of {len(patients)} patients", "give each patient a folder")
@@ -85,19 +87,30 @@ def read_study(
     for image in sorted(images, key=lambda image: (image.study, image.acquired)):
         studies.setdefault(image.study, []).append(image)
     stacks: list[tuple[str, SortedStack]] = []
-    faults: list[InputError] = []
+    faults = [_header_fault(items) for items in headers.faults()]
     for k, study in enumerate(studies.values()):
         prefix = name if len(studies) == 1 else f"{name}_study{k + 1}"
         try:
-            found, more_notes, more_faults = sort_stacks(where, study, options)
+            found, more_notes, more_faults = sort_stacks(where, study, options, headers.left_out)
         except InputError as error:
             found, more_notes, more_faults = [], [], [error]
         notes, faults = notes + more_notes, faults + more_faults
         stacks += [(prefix, stack) for stack in found]
-    if not stacks:
+    scans = []
+    for (_, stack), output in zip(stacks, _names(stacks), strict=True):
+        try:
+            scans.append(_scan(where, stack, output))
+        except InputError as error:
+            faults.append(error)
+    if not scans:
         raise faults[0]
-    scans = [_scan(where, stack, output) for (_, stack), output in zip(stacks, _names(stacks), strict=True)]
     return scans, notes, faults
+
+
+def _header_fault(items: Sequence[LeftOut]) -> InputError:
+    """One line for all files of a series whose headers are wrong in the same way."""
+    more = f", as in {len(items) - 1} more files of {items[0].told}" if len(items) > 1 else ""
+    return InputError(items[0].path, items[0].reason + more, "export it again, mend the header, or take the file away")
 
 
 def _names(stacks: Sequence[tuple[str, SortedStack]]) -> list[str]:
@@ -114,11 +127,11 @@ def _names(stacks: Sequence[tuple[str, SortedStack]]) -> list[str]:
 
 
 def _scan(where: Path, stack: SortedStack, name: str) -> CmrScan:
-    values, slope, inter = read_pixels(stack.images)
+    values, slope, inter, padding = read_pixels(stack.images)
     shape = tuple(int(n) for n in (*values.shape[2:], values.shape[0], values.shape[1]))
     shape = shape if shape[3] > 1 else shape[:3]
     try:
-        intensity_range = stack_intensity_range(values)
+        intensity_range = stack_intensity_range(values if padding is None else values[~padding])
     except ValueError as error:
         raise InputError(where, f"{stack.told()}: every value is the same", "check the export") from error
     header = _header(stack, shape, values.dtype, slope, inter)
@@ -133,8 +146,8 @@ def _scan(where: Path, stack: SortedStack, name: str) -> CmrScan:
         intensity_range=intensity_range,
         header=header,
     )
-    details = {"dicom_series": stack.images[0][0].told(), "dicom_slices": len(stack.images)}
-    return CmrScan((CmrVolume(name, info, values),), details=details)
+    details = {"dicom_series": stack.series(), "dicom_slices": len(stack.images)}
+    return CmrScan((CmrVolume(name, info, values, outside=padding),), details=details)
 
 
 def _header(
