@@ -334,3 +334,31 @@ def test_a_label_map_by_its_values_is_asked_about(tmp_path):
     # The remedy works.
     (tmp_path / "in/q.nii.gz").rename(tmp_path / "in/q_seg.nii.gz")
     assert run("--input", tmp_path / "in", "--output_dir", tmp_path / "out").returncode == 0
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("micron", 1e3), ("meter", 1e-3)])
+def test_lengths_in_other_units_are_converted(tmp_path, unit, scale):
+    affine = affine_of()
+    affine[:3] *= scale
+    image = nib.Nifti1Image(heart(), affine)
+    image.header.set_xyzt_units(unit)
+    (tmp_path / "in").mkdir()
+    nib.save(image, tmp_path / "in/p.nii.gz")
+    prepare(str(tmp_path / "in"), str(tmp_path / "out"), spacing=0, size=0)
+    made = nib.load(tmp_path / "out/p.nii.gz")
+    np.testing.assert_allclose(made.affine, affine_of(), atol=1e-3)
+    assert made.header.get_xyzt_units()[0] == "mm"
+
+
+def test_headers_that_nibabel_refuses_are_mended(tmp_path):
+    for name, phases, place, values in (("quaternion", 0, 256, [0.6, 0.8, 1e-3]), ("time", 2, 92, [-40.0])):
+        raw = bytearray(save(tmp_path / f"in/{name}.nii", heart(phases=phases)).read_bytes())
+        raw[254:256] = np.int16(1).tobytes()  # sform_code
+        raw[252:254] = np.int16(1).tobytes()  # qform_code
+        raw[place : place + 4 * len(values)] = np.array(values, np.float32).tobytes()
+        (tmp_path / f"in/{name}.nii").write_bytes(raw)
+    plain = save(tmp_path / "plain.nii", heart(seed=3))
+    plain.rename(tmp_path / "in/plain.nii.gz")
+    prepare(str(tmp_path / "in"), str(tmp_path / "out"), spacing=0, size=0)
+    for name in ("quaternion", "time", "plain"):
+        np.testing.assert_allclose(nib.load(tmp_path / f"out/{name}.nii.gz").affine, affine_of(), atol=1e-4)

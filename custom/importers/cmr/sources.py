@@ -18,11 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pydicom
 from pydicom.errors import InvalidDicomError
-from pydicom.misc import is_dicom
 
 from custom.errors import InputError
+from custom.importers.cmr.dicom_files import is_dicom, open_dicom
 from custom.importers.cmr.nifti_groups import (
     IMAGE_FOLDER,
     NiftiGroup,
@@ -179,7 +178,7 @@ def unpacked(path: Path, max_bytes: int = MAX_UNPACKED_BYTES, max_files: int = M
 
 
 def _file_source(path: Path, frames: str, pattern: str | None) -> list[CmrSource]:
-    if path.name.endswith(SUFFIXES):
+    if path.name.endswith((*SUFFIXES, ".hdr", ".img")):
         return _from_groups(group_files([path], frames), path.parent, path.parent, pattern)
     if zipfile.is_zipfile(path):
         return [_zip_source(path, path.parent, pattern)]
@@ -266,7 +265,7 @@ def _first_dicom(folder: Path, recursive: bool = True) -> Path | None:
 
 def _study(path: Path) -> str | None:
     try:
-        return str(pydicom.dcmread(path, specific_tags=["StudyInstanceUID"]).get("StudyInstanceUID") or "") or None
+        return str(open_dicom(path, True, ["StudyInstanceUID"]).get("StudyInstanceUID") or "") or None
     except (InvalidDicomError, OSError, ValueError):
         return None
 
