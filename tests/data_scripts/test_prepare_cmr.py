@@ -362,3 +362,31 @@ def test_headers_that_nibabel_refuses_are_mended(tmp_path):
     prepare(str(tmp_path / "in"), str(tmp_path / "out"), spacing=0, size=0)
     for name in ("quaternion", "time", "plain"):
         np.testing.assert_allclose(nib.load(tmp_path / f"out/{name}.nii.gz").affine, affine_of(), atol=1e-4)
+
+
+def test_the_patient_of_a_dicom_folder_is_that_of_its_header(tmp_path):
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+
+    for seed, patient in enumerate(("A", "B")):
+        for k in range(4):
+            dataset = Dataset()
+            dataset.file_meta = FileMetaDataset()
+            dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = MRImageStorage
+            dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = f"1.2.{seed}.{k}"
+            dataset.Modality, dataset.PatientID, dataset.StudyInstanceUID = "MR", patient, f"1.{seed}"
+            dataset.SeriesInstanceUID, dataset.SeriesNumber, dataset.InstanceNumber = "1.5", 1, k
+            dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = 20, 24, 1
+            dataset.PhotometricInterpretation, dataset.PixelSpacing = "MONOCHROME2", [1.5, 1.5]
+            dataset.ImageOrientationPatient, dataset.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, 8 * k]
+            dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 1
+            pixels = np.random.default_rng([seed, k]).integers(0, 900, (20, 24)).astype("<i2")
+            dataset.PixelData = pixels.tobytes()
+            path = tmp_path / patient / "DICOM" / f"IM{k}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            dataset.save_as(path, enforce_file_format=True)
+        prepare(str(tmp_path / patient / "DICOM"), str(tmp_path / "out"), spacing=0, size=0)
+    datalist = json.loads((tmp_path / "out/datalist.json").read_text())
+    found = {e["image"]: e["patient"] for part in datalist.values() for e in part}
+    assert found == {"DICOM.nii.gz": "A", "DICOM-2.nii.gz": "B"}

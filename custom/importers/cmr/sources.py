@@ -38,6 +38,7 @@ logger = logging.getLogger("prepare_cmr")
 KINDS = ("auto", "dicom", "zip", "nifti")
 UKB_NAME = re.compile(r"^(\d+)_\d{5}_\d+_\d+$")
 """UK Biobank bulk files: participant_field_visit_instance."""
+ANONYMOUS = re.compile(r"^(anon|unknown|none|patient$|test|x+$|0+$|de-?id)", re.IGNORECASE)
 MAX_UNPACKED_BYTES = 16 * 2**30
 MAX_UNPACKED_FILES = 100_000
 
@@ -268,6 +269,16 @@ def _study(path: Path) -> str | None:
         return str(open_dicom(path, True, ["StudyInstanceUID"]).get("StudyInstanceUID") or "") or None
     except (InvalidDicomError, OSError, ValueError):
         return None
+
+
+def header_patient(source: CmrSource) -> str | None:
+    """PatientID of the first file of DICOM folders; None where there is none, or one that anonymisers give to all."""
+    first = _first_dicom(source.paths[0]) if source.kind == "dicom" else None
+    try:
+        found = str(open_dicom(first, True, ["PatientID"]).get("PatientID") or "").strip() if first else ""
+    except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError):
+        return None
+    return found if found and not ANONYMOUS.match(found) else None
 
 
 def _patient(path: Path, pattern: str | None, by_convention: str) -> str:
