@@ -83,7 +83,10 @@ class FolderEvaluator(Evaluator):
     """
 
     def do_scan(self, path: Path) -> Path:
-        """Do one scan from disk to disk and return the output; InputError where it cannot be done."""
+        """Do one scan from disk to disk and return the output; InputError where it cannot be done.
+
+        What was done goes into `summary`, for the line that the user reads.
+        """
         raise TypeError(f"{type(self).__name__} does not say how to do a scan: override do_scan().")
 
     def __init__(
@@ -108,6 +111,7 @@ class FolderEvaluator(Evaluator):
         self.output_dir, self.checkpoint, self.bundle_root = output_dir, checkpoint, bundle_root
         self.method = method
         self.weights_sha256: str | None = None
+        self.summary = ""
         self._outputs: dict[str, str] = {}
         self._failures: list[str] = []
 
@@ -159,7 +163,8 @@ class FolderEvaluator(Evaluator):
             if other != path:
                 raise InputError(path, f"would overwrite the output of {Path(other).name}", "rename one of the two")
             output = str(self.do_scan(Path(path)))
-            logger.info("%s: %s, %.1f s", Path(path).name, output, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            logger.info("%s: %s; %.1f s; %s", Path(path).name, self.summary, seconds, output)
         except (ValueError, OSError, MemoryError, RuntimeError) as error:
             told = input_error_in(error)
             if told is None and isinstance(error, RuntimeError):

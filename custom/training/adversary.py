@@ -30,7 +30,7 @@ class Adversary:
     """
 
     def __init__(
-        self, device: torch.device, channels: int = 16, lr: float = 1e-4, betas: Sequence[float] = (0.9, 0.999)
+        self, device: torch.device | str, channels: int = 16, lr: float = 1e-4, betas: Sequence[float] = (0.9, 0.999)
     ) -> None:
         network = PatchDiscriminator(2, channels, in_channels=1, out_channels=1, num_layers_d=3, norm="INSTANCE")
         self.network = shared(network.to(device), device)

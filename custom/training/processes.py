@@ -32,20 +32,20 @@ def local_device() -> torch.device:
     return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if gpu else torch.device("cpu")
 
 
-def join(device: torch.device) -> None:
+def join(device: torch.device | str) -> None:
     """Join the other processes that `torchrun` started; from now on only the first tells what it does.
 
     Args:
         device: of this process.
     """
-    on_gpu = device.type == "cuda"
+    on_gpu = torch.device(device).type == "cuda"
     torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
     if on_gpu:
         torch.cuda.set_device(device)
     logging.getLogger().setLevel(logging.INFO if torch.distributed.get_rank() == 0 else logging.WARNING)
 
 
-def shared(network: nn.Module, device: torch.device, find_unused_parameters: bool = False) -> nn.Module:
+def shared(network: nn.Module, device: torch.device | str, find_unused_parameters: bool = False) -> nn.Module:
     """The network as one of several processes trains it: under `DistributedDataParallel`, or itself where there is one.
 
     Args:
@@ -55,7 +55,7 @@ def shared(network: nn.Module, device: torch.device, find_unused_parameters: boo
     """
     if idist.get_world_size() == 1:
         return network
-    device_ids = [device] if device.type == "cuda" else None
+    device_ids = [device] if torch.device(device).type == "cuda" else None
     return nn.parallel.DistributedDataParallel(
         network, device_ids=device_ids, find_unused_parameters=find_unused_parameters
     )

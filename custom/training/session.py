@@ -72,7 +72,7 @@ class Session:
         bundle_root: str | Path,
         output_dir: str | Path,
         ckpt_dir: str | Path,
-        device: torch.device,
+        device: torch.device | str,
         seed: int = 0,
         amp: bool = True,
         num_workers: int = 0,
@@ -83,8 +83,9 @@ class Session:
     ) -> None:
         self.bundle_root = Path(bundle_root)
         self.output_dir, self.ckpt_dir = Path(output_dir), Path(ckpt_dir)
-        self.device, self.seed, self.log_every, self.half_precision = device, seed, log_every, half_precision
-        self.amp = amp and device.type == "cuda"
+        self.device, self.seed = torch.device(device), seed
+        self.log_every, self.half_precision = log_every, half_precision
+        self.amp = amp and self.device.type == "cuda"
         self.num_workers = num_workers
         self.given, self.overwrite = dict(weights or {}), overwrite
         self._shared: dict[int, nn.Module] = {}

@@ -28,7 +28,7 @@ def psnr() -> PeakSignalToNoiseRatio:
 def validator(
     dataset: Dataset,
     network: nn.Module,
-    device: torch.device,
+    device: torch.device | str,
     prepare_batch: Callable = default_prepare_batch,
     inferer: Inferer | None = None,
     key_val_metric: Mapping[str, Metric] | None = None,

@@ -91,7 +91,10 @@ SEMANTIC = {
     "num_inference_steps": 2,
 }
 SEMANTIC_TRAINING = {"val_inference_steps": 2}
+MOTION = {"network_def#network": {"motion_features": [16] * 6, "residual_features": [16] * 6}}
 RIVALS = {
+    "motion": Rival("Motion", (1.2, 3), (10, 30), MOTION),
+    "motion_oct": Rival("Motion", (1.2, 3), (10, 30), MOTION),
     "unet_regression": Rival("U-Net", (2.3, 9), (25, 60), UNET),
     "unet_regression_oct": Rival("U-Net", (2.3, 9), (25, 60), UNET),
     "flavr": Rival("FLAVR", (2.3, 9), (35, 50), FLAVR),
@@ -203,6 +206,20 @@ def name(request):
 def test_every_bundle_is_tested_here_or_at_length():
     elsewhere = {"calid", "calid_cine", "cardiointerp"}
     assert {path.name for path in FOLDER.iterdir() if (path / "configs").is_dir()} == set(RIVALS) | elsewhere
+
+
+def test_training_writes_beside_the_bundle_unless_told_otherwise(phantom, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (path.name for path in FOLDER.iterdir() if (path / "configs").is_dir()):
+        parser = ConfigParser(load(name, "train.json"))
+        for folder in ("output_dir", "ckpt_dir"):
+            assert Path(parser.get_parsed_content(folder)).is_relative_to(tmp_path / "runs" / name)
+    shipped = FOLDER / "unet_regression" / "models"
+    before = {path: path.read_bytes() for path in shipped.rglob("*") if path.is_file()}
+    size = {"crop_size": [32, 32], "batch_size": 2, "epoch_length": 2, "epochs": 1, "val_windows": 1}
+    run("unet_regression", "train.json", **{**size, **UNET, "dataset_dir": str(phantom(False)), "device": "cpu"})
+    assert (tmp_path / "runs" / "unet_regression" / "models" / "model.pt").is_file()
+    assert {path: path.read_bytes() for path in shipped.rglob("*") if path.is_file()} == before
 
 
 def test_training_leaves_weights_that_every_config_takes(name, trained):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -40,13 +41,13 @@ def training(tmp_path, networks, monkeypatch):
     scan = tmp_path / "scan.nii"
     scan.write_bytes(b"a scan")
 
-    def make(folder="run", data=None, weights=None, lr=1e-2, **options):
+    def make(folder="run", data=None, weights=None, lr=1e-2, device="cpu", **options):
         torch.manual_seed(0)
-        autoencoder, network = networks[0](), nn.Conv2d(3, 1, 3, padding=1)
+        autoencoder, network = networks[0]().to(device), nn.Conv2d(3, 1, 3, padding=1).to(device)
         entries = data or [{"image": str(scan), "patient": "P"}]
         session = Session(
-            tmp_path / "bundle", tmp_path / folder, tmp_path / folder / "models", torch.device("cpu"), log_every=1,
-            weights=weights, **options,
+            tmp_path / "bundle", tmp_path / folder, tmp_path / folder / "models", device, log_every=1, weights=weights,
+            **options,
         )  # fmt: skip
         ema = WarmupEMA(network)
         stages = [
@@ -128,6 +129,27 @@ def test_the_line_that_uses_the_weights_repeats_what_was_said_of_the_network(tmp
     assert words[6:8] == ["--checkpoint", "runs/model.pt"]
     assert words[8:12] == ["--network_def#denoiser#channels", "[8, 16]", "--network_def::autoencoder", "{}"]
     assert words[12:] == ["--dataset_dir", "SCANS", "--output_dir", "DENSE"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_stages_train_in_mixed_precision_on_a_gpu(training):
+    session, stages, trained = training(device="cuda", num_workers=2)
+    session.run(stages, trained)
+    assert all(stage.amp and stage.scaler is not None for stage in stages)
+    assert torch.load(session.result, weights_only=True)["weight"].dtype == torch.float32
+
+
+def test_latents_of_a_codec_are_made_in_half_precision_where_the_engine_mixes_it(networks, monkeypatch):
+    """Only on CUDA: here it is asked for and must not happen, and the result is float32 either way."""
+    task, codec, frames = CycleTask(), networks[1](), torch.rand(2, 3, 1, 32, 32)
+    asked = []
+    autocast = torch.autocast
+    monkeypatch.setattr(torch, "autocast", lambda *a, **k: asked.append((a, k)) or autocast(*a, **k))
+    task._engine = SimpleNamespace(amp=True)
+    latents = task.encode(codec, frames)
+    assert asked == [(("cuda", torch.bfloat16), {"enabled": False})]
+    assert latents.dtype == torch.float32 and torch.equal(latents, codec.encode_latents(frames))
 
 
 def test_a_training_writes_below_the_working_directory_by_default(tmp_path, monkeypatch):
