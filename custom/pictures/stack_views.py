@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is looked at of a densified stack: what was acquired, long-axis planes with the apex above, slices of the heart."""
+"""What is looked at of a densified stack: what was acquired, long-axis planes, slices of the heart."""
 
 from __future__ import annotations
 
