@@ -27,11 +27,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from custom.data.datalist import SECTIONS, write_datalist
 from custom.errors import InputError
-from custom.importers.cmr.record import Records, finished_entries, parse_pairs, parse_words, read_records, split_listed
+from custom.importers.cmr.record import (
+    Records,
+    finished_entries,
+    grow,
+    is_taken,
+    parse_pairs,
+    parse_words,
+    read_records,
+)
 from custom.importers.cmr.scan import ConversionOptions, write_scan
 from custom.importers.cmr.series import DicomOptions
-from custom.importers.cmr.sources import CmrSource, find_sources, fingerprint
+from custom.importers.cmr.sources import CmrSource, find_sources, fingerprint, place, renamed
 from custom.importers.cmr.study import read_source
+from custom.importers.intake import check_apart, check_arguments, write_fates
 from custom.scans.nifti import check_output_dir
 
 logger = logging.getLogger("prepare_cmr")
@@ -98,28 +107,52 @@ def prepare(
     root = Path(os.path.abspath(input))
     aliases = parse_pairs("--same_patient", same_patient)
     listed = {"test": parse_words(test_patients), "validation": parse_words(val_patients)}
+    check_apart({"--input": root}, output_dir)
     sources = find_sources(root, source, frames, patient_pattern)
     folder = check_output_dir(output_dir)
     settings = {"conversion": asdict(options), "dicom": asdict(dicom), "slice_axis": slice_axis}
-    entries, failures, names, records = [], 0, set(), read_records(folder)
+    entries, failures, names, records, fates = [], 0, set(), read_records(folder), []
     with logging_redirect_tqdm():
         for item in tqdm(sources, desc="scans", disable=len(sources) == 1):
+            patient = aliases.get(item.patient, item.patient)
+            made, reasons = [], []
             try:
-                patient = aliases.get(item.patient, item.patient)
                 made, faults = _convert(item, folder, patient, options, dicom, settings, names, records)
                 entries += made
-                for fault in faults:
-                    logger.error(str(fault))
-                failures += bool(faults)
-            except (InputError, OSError, MemoryError) as error:
-                logger.error(" ".join(str(error).split()) or type(error).__name__)
-                failures += 1
+                reasons = [str(fault) for fault in faults]
+            except InputError as error:
+                reasons = [" ".join(str(error).split())]
+            except Exception as error:  # one bad header must not end the folder
+                reasons = [f"{item.paths[0]}: cannot be converted ({_told(error)}); export it again, or leave it out"]
+            for reason in reasons:
+                logger.error(reason)
+            failures += bool(reasons)
+            fates.append(_fate(item, patient, made, reasons))
     if entries:
-        datalist = split_listed(entries, listed, fractions, seed)
+        datalist, kept = grow(folder, entries, listed, fractions, seed)
         write_datalist(folder / "datalist.json", datalist)
+        if kept:
+            logger.info("%s: keeps %d entries of earlier runs", folder / "datalist.json", kept)
         logger.info("%s: %s", folder / "datalist.json", {name: len(datalist[name]) for name in SECTIONS})
+    write_fates(folder, fates)
     if failures:
         sys.exit(f"{failures} of {len(sources)} scans failed")
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _fate(source: CmrSource, patient: str, entries: list[dict[str, Any]], reasons: list[str]) -> dict[str, str]:
+    fate = "failed" if not entries else "partly converted" if reasons else "converted"
+    return {
+        "source": "; ".join(source.told()),
+        "place": place(source),
+        "patient": entries[0]["patient"] if entries else patient,
+        "fate": fate,
+        "outputs": "; ".join(entry["image"] for entry in entries),
+        "reason": "; ".join(reasons),
+    }
 
 
 def _convert(
@@ -134,17 +167,23 @@ def _convert(
 ) -> tuple[list[dict[str, Any]], list[InputError]]:
     """Convert one source unless that is done; returns its datalist entries, and faults of single stacks."""
     record = {"source": source.told(), "kind": source.kind, "name": source.name}
-    record |= {"source_fingerprint": fingerprint(source)}
+    record |= {"source_fingerprint": fingerprint(source), "source_place": place(source)}
     record |= {"settings": settings, "faults": []}
     entries = finished_entries(folder, records, record)
     if entries:
         logger.info("%s: done already", source.name)
         _claim([Path(entry["image"]).name.removesuffix(".nii.gz") for entry in entries], source, names)
         return [{**entry, "patient": patient} for entry in entries], []
+    source = _free(source, folder, records, record)
+    record |= {"name": source.name}
     scans, notes, faults = read_source(source, dicom, settings["slice_axis"])
     for note in notes:
         logger.info("%s: %s", source.name, note)
     outputs = [volume.name for scan in scans for volume in scan.volumes]
+    for name in outputs:
+        if is_taken(folder, records, name, record):
+            fault = f"would be {name}.nii.gz, which is there and is not of this source"
+            raise InputError(source.paths[0], fault, "choose another --output_dir, or rename one of them")
     _claim(outputs, source, names)
     record |= {"faults": [fault.fault for fault in faults], "outputs": outputs}
     for scan in scans:
@@ -153,6 +192,20 @@ def _convert(
         for entry, volume in zip(written, scan.volumes, strict=True):
             logger.info("%s: %s %s, heart at %s", entry["image"], volume.info.shape, patient, entry["centre"])
     return entries, faults
+
+
+def _free(source: CmrSource, folder: Path, records: Records, record: dict[str, Any]) -> CmrSource:
+    """The source, numbered if another source of an earlier run has its name."""
+    number, free = 1, source
+    while any(
+        is_taken(folder, records, name, record)
+        for name in {free.name, *free.output_names, *(n for n, r in records.items() if r.get("name") == free.name)}
+    ):
+        number += 1
+        free = renamed(source, number)
+    if number > 1:
+        logger.warning("%s: %s is the name of another source, this one becomes %s", source.name, source.name, free.name)
+    return free
 
 
 def _claim(outputs: list[str], source: CmrSource, names: set[str]) -> None:
@@ -165,6 +218,7 @@ def _claim(outputs: list[str], source: CmrSource, names: set[str]) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    check_arguments(prepare, sys.argv[1:])
     try:
         fire.Fire(prepare)
     except InputError as error:

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from custom.errors import InputError
 from custom.importers.cmr.restore import restore
+from custom.importers.intake import check_apart, check_arguments
 from custom.scans.nifti import check_output_dir
 from custom.scans.stacks import find_stacks
 
@@ -41,14 +42,13 @@ def restore_folder(results: str, prepared: str, originals: str, output_dir: str)
         originals: what was --input of prepare_cmr.py: DICOM folders, zips or NIfTI files.
         output_dir: gets files of the same names.
     """
+    check_apart({"--results": results, "--prepared": prepared, "--originals": originals}, output_dir)
     files = find_stacks(results)
     folder = check_output_dir(output_dir)
     failures = 0
     with logging_redirect_tqdm():
         for path in tqdm(files, desc="results", disable=len(files) == 1):
             try:
-                if path.parent.resolve() == folder.resolve():
-                    raise InputError(folder, "holds the results themselves", "choose another --output_dir")
                 output = folder / path.name
                 restore(path, Path(prepared), Path(os.path.abspath(originals)), output)
                 logger.info("%s: on the scanner's grid", output)
@@ -61,6 +61,7 @@ def restore_folder(results: str, prepared: str, originals: str, output_dir: str)
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    check_arguments(restore_folder, sys.argv[1:])
     try:
         fire.Fire(restore_folder)
     except InputError as error:

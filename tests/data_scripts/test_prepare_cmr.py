@@ -195,7 +195,10 @@ def test_one_line_for_each_fault_and_the_rest_is_done(tmp_path):
     for words in ("flat.nii.gz: is constant", "text.nii.gz: is not a NIfTI", "broken.zip: is a zip that cannot be"):
         assert any(words in line for line in errors)
     assert any("other_phase02.nii.gz: has another spacing, orientation or position" in line for line in errors)
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["datalist.json", "good.json", "good.nii.gz"]
+    names = ["datalist.json", "good.json", "good.nii.gz", "sources.csv"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == names
+    fates = (tmp_path / "out/sources.csv").read_text()
+    assert fates.count(",failed,") == 4 and fates.count(",converted,good.nii.gz,") == 1
     assert str(tmp_path) not in (tmp_path / "out/good.json").read_text()
 
 
@@ -253,3 +256,37 @@ def test_empty_and_missing_folders_are_told(tmp_path):
         archive.writestr("readme.txt", "nothing")
     done = run("--input", tmp_path / "in", "--output_dir", tmp_path / "out")
     assert done.returncode == 1 and "x.zip: holds no MR images" in done.stderr
+
+
+def test_an_output_folder_that_is_or_touches_the_input_is_refused(tmp_path):
+    path = save(tmp_path / "in/p.nii.gz", heart())
+    before = path.read_bytes()
+    for output in ("in", "in/prepared", "."):
+        with pytest.raises(InputError, match="outputs and inputs would mix"):
+            prepare(str(tmp_path / "in"), str(tmp_path / output))
+    assert path.read_bytes() == before and [p.name for p in (tmp_path / "in").iterdir()] == ["p.nii.gz"]
+
+
+def test_patients_prepared_one_by_one_are_all_kept(tmp_path):
+    data = {name: heart(seed=k) for k, name in enumerate("ABC")}
+    for name in data:
+        save(tmp_path / name / "scan.nii", data[name])
+        prepare(str(tmp_path / name), str(tmp_path / "out"), spacing=0, size=0)
+    for name, output in zip("ABC", ("scan", "scan-2", "scan-3"), strict=True):
+        np.testing.assert_array_equal(array_of(tmp_path / f"out/{output}.nii.gz"), data[name])
+    listed = sum(entries_of(tmp_path / "out").values(), [])
+    assert sorted(listed) == ["scan-2.nii.gz", "scan-3.nii.gz", "scan.nii.gz"]
+    # Again: nothing new. A header mended in place: read again.
+    prepare(str(tmp_path / "B"), str(tmp_path / "out"), spacing=0, size=0)
+    save(tmp_path / "B/scan.nii", data["B"], affine=affine_of((1.3, 1.3, 5.0)))
+    prepare(str(tmp_path / "B"), str(tmp_path / "out"), spacing=0, size=0)
+    assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 3
+    assert nib.load(tmp_path / "out/scan-2.nii.gz").header.get_zooms()[2] == pytest.approx(5)
+
+
+def test_files_of_the_user_are_not_replaced(tmp_path):
+    save(tmp_path / "in/p.nii.gz", heart())
+    mine = save(tmp_path / "out/p.nii.gz", heart(seed=1))
+    prepare(str(tmp_path / "in"), str(tmp_path / "out"), spacing=0, size=0)
+    np.testing.assert_array_equal(array_of(mine), heart(seed=1))
+    np.testing.assert_array_equal(array_of(tmp_path / "out/p-2.nii.gz"), heart())

@@ -17,6 +17,7 @@ sys.path.insert(0, str(SCRIPTS))
 from prepare_cmr import prepare  # noqa: E402
 from restore_cmr import restore_folder  # noqa: E402
 
+from custom.errors import InputError  # noqa: E402
 from custom.geometry import dense_affine, synthetic_mask  # noqa: E402
 from custom.scans.provenance import write_sidecar  # noqa: E402
 from custom.scans.stacks import inspect_stack, read_slices, write_stack  # noqa: E402
@@ -132,7 +133,8 @@ def test_what_does_not_belong_together_is_not_restored(tmp_path, caplog):
     save(tmp_path / "in/p_gt.nii.gz", disc((48, 44), 5)[..., None].repeat(6, axis=2).astype(np.uint8))
     prepare(str(tmp_path / "in"), str(tmp_path / "moved"), spacing=0, size=20)
     refused("lies elsewhere than the crop", prepared=str(tmp_path / "moved"))
-    refused("holds the results themselves", output_dir=str(output.parent))
+    with pytest.raises(InputError, match="holds --results"):
+        refused("", output_dir=str(output.parent))
     sidecar = output.with_name("p_interp.json")
     text = sidecar.read_text()
     content = json.loads(text)

@@ -13,20 +13,20 @@ from typing import Any
 from custom.data.datalist import SECTIONS, split_by_patient
 from custom.errors import InputError
 
-Records = Mapping[tuple[str, ...], Mapping[str, Mapping[str, Any]]]
-"""Paths of a source, then name of the output, then record."""
+Records = Mapping[str, Mapping[str, Any]]
+"""Name of the output to its record."""
 
 
 def read_records(folder: Path) -> Records:
     """The records of earlier runs in an output folder."""
-    records: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
+    records: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("*.json")):
         try:
             found = json.loads(path.read_text())
         except (OSError, ValueError):
             continue
         if isinstance(found, dict) and "source_fingerprint" in found:
-            records.setdefault(tuple(found["source"]), {})[path.stem] = found
+            records[path.stem] = found
     return records
 
 
@@ -39,14 +39,74 @@ def finished_entries(folder: Path, records: Records, record: Mapping[str, Any]) 
         record: what the records of this source would say now.
     """
     wanted = json.loads(json.dumps(dict(record)))
-    found = records.get(tuple(wanted["source"]), {})
-    found = {name: item for name, item in found.items() if all(item.get(key) == wanted[key] for key in wanted)}
+    # Where a source lies does not matter: what is in it tells it.
+    keys = wanted.keys() - {"source_place", "name", "source"}
+    found = {name: item for name, item in records.items() if all(item.get(key) == wanted[key] for key in keys)}
     outputs = next(iter(found.values()))["outputs"] if found else []
     if set(outputs) != set(found):
         return []
     entries = [dict(found[name]["entry"]) for name in outputs]
     files = [folder / entry[key] for entry in entries for key in ("image", "label") if key in entry]
     return entries if all(path.is_file() for path in files) else []
+
+
+def is_taken(folder: Path, records: Records, name: str, record: Mapping[str, Any]) -> bool:
+    """Whether an output's name belongs to something else than a source: a file of the user, or another source.
+
+    A source whose content has changed is still the same one if it lies in the same place.
+    """
+    if not any((folder / f"{name}{suffix}").exists() for suffix in (".nii.gz", ".json")):
+        return False
+    found = records.get(name, {})
+    return not any(found.get(key) and found.get(key) == record[key] for key in ("source_place", "source_fingerprint"))
+
+
+def grow(
+    folder: Path,
+    entries: Sequence[Mapping[str, Any]],
+    listed: Mapping[str, Collection[str]],
+    fractions: str | Sequence[float],
+    seed: int = 0,
+) -> tuple[dict[str, list[dict[str, Any]]], int]:
+    """The datalist of a folder with the entries of this run in it.
+
+    Entries of other sources stay as long as their images are there, patients that are in a section stay in it, and new
+    patients go to the section that is furthest below its share. Without entries of other sources the split is made anew.
+
+    Args:
+        folder: with the `datalist.json` of earlier runs, if any.
+        entries: of this run; see :func:`split_listed` for the others.
+
+    Returns:
+        The datalist, and how many entries of earlier runs it keeps.
+    """
+    images = {entry["image"] for entry in entries}
+    try:
+        earlier = json.loads((folder / "datalist.json").read_text())
+        kept = {
+            name: [e for e in earlier.get(name, []) if e["image"] not in images and (folder / e["image"]).is_file()]
+            for name in SECTIONS
+        }
+        section_of = {str(entry["patient"]): name for name in SECTIONS for entry in earlier.get(name, [])}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return split_listed(entries, listed, fractions, seed), 0
+    number = sum(map(len, kept.values()))
+    if not number:
+        return split_listed(entries, listed, fractions, seed), 0
+    if any(listed.values()):
+        return split_listed(
+            [e for part in kept.values() for e in part] + list(entries), listed, fractions, seed
+        ), number
+    shares = _fractions(fractions)
+    fresh = sorted({str(entry["patient"]) for entry in entries} - section_of.keys())
+    counts = [len({p for p, section in section_of.items() if section == name}) for name in SECTIONS]
+    for patient in fresh:
+        lack = [share * (sum(counts) + 1) - count for share, count in zip(shares, counts, strict=True)]
+        chosen = lack.index(max(lack))
+        section_of[patient], counts[chosen] = SECTIONS[chosen], counts[chosen] + 1
+    for entry in entries:
+        kept[section_of[str(entry["patient"])]].append(dict(entry))
+    return kept, number
 
 
 def split_listed(

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pydicom
@@ -23,6 +23,7 @@ from pydicom.misc import is_dicom
 from custom.errors import InputError
 from custom.importers.cmr.nifti_groups import NiftiGroup, group_files, nifti_files, scan_name
 from custom.scans.nifti import SUFFIXES, stem
+from custom.scans.provenance import sha256_of
 
 KINDS = ("auto", "dicom", "zip", "nifti")
 UKB_NAME = re.compile(r"^(\d+)_\d{5}_\d+_\d+$")
@@ -97,13 +98,28 @@ def find_nifti_source(path: Path) -> CmrSource:
 
 
 def fingerprint(source: CmrSource) -> str:
-    """Tells whether the files of a source are those of an earlier run, by their names and sizes."""
+    """Tells whether the files of a source are those of an earlier run, by their content.
+
+    Names and sizes do not do: uncompressed DICOM of one protocol has equal ones for every patient.
+    """
     digest = hashlib.sha256()
     masks = source.group.masks + source.group.centring_masks if source.group else ()
     for path in (*source.paths, *filter(None, masks)):
         for file in visible_files(path) if path.is_dir() else [path]:
-            digest.update(f"{file.relative_to(source.root).as_posix()}:{file.stat().st_size};".encode())
+            digest.update(f"{file.name}:{sha256_of(file)};".encode())
     return digest.hexdigest()
+
+
+def place(source: CmrSource) -> str:
+    """Tells where a source lies, without saying it: paths can name people and machines."""
+    paths = ";".join(os.path.realpath(path) for path in source.paths)
+    return hashlib.sha256(paths.encode()).hexdigest()[:16]
+
+
+def renamed(source: CmrSource, number: int) -> CmrSource:
+    """The same source with outputs of other names."""
+    names = tuple(f"{name}-{number}" for name in source.output_names)
+    return replace(source, name=f"{source.name}-{number}", output_names=names)
 
 
 def visible_files(folder: Path) -> list[Path]:

@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What every script that takes in data shares: options that exist, folders that are apart, a list of all sources."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from custom.errors import InputError
+from custom.files import atomic
+
+FATES = "sources.csv"
+FATE_COLUMNS = ("source", "place", "patient", "fate", "outputs", "reason")
+_OPTION = re.compile(r"^--?[A-Za-z]")
+
+
+def check_arguments(function: Callable[..., Any], arguments: Sequence[str]) -> None:
+    """Refuse options that a function does not have, before Fire calls it: Fire complains only afterwards.
+
+    Args:
+        function: that Fire will call.
+        arguments: of the command line, without the program.
+
+    Raises:
+        SystemExit: code 2, with one line on stderr that tells the nearest right name.
+    """
+    parameters = inspect.signature(function).parameters
+    positional, expects_value = 0, False
+    for argument in arguments:
+        if argument == "--":
+            break
+        if not _OPTION.match(argument):
+            positional += not expects_value
+            expects_value = False
+            continue
+        name, equals, _ = argument.lstrip("-").partition("=")
+        name = name.replace("-", "_")
+        expects_value = not equals
+        negated = name.removeprefix("no")
+        is_negated = name != negated and negated in parameters and isinstance(parameters[negated].default, bool)
+        if name in parameters or name in ("help", "h") or is_negated:
+            continue
+        near = difflib.get_close_matches(name, parameters, 1, 0.5)
+        remedy = f"did you mean --{near[0]}?" if near else "--help lists the options"
+        _refuse(f"{argument.partition('=')[0]}: no such option; {remedy}")
+    if positional > len(parameters):
+        _refuse(f"{positional} values without an option; write --name value")
+
+
+def _refuse(line: str) -> None:
+    print(f"ERROR {line}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def check_apart(inputs: Mapping[str, str | Path], output_dir: str | Path) -> None:
+    """Refuse an output folder that is an input, lies in one, or holds one: outputs would replace or become inputs.
+
+    Args:
+        inputs: option to file or folder.
+        output_dir: need not be there yet.
+
+    Raises:
+        InputError: they are not apart, links followed.
+    """
+    output = Path(os.path.realpath(output_dir))
+    for option, path in inputs.items():
+        source = Path(os.path.realpath(path))
+        relation = None
+        if _same(output, source):
+            relation = "is"
+        elif any(_same(parent, source) for parent in output.parents):
+            relation = "lies inside"
+        elif any(_same(parent, output) for parent in source.parents):
+            relation = "holds"
+        if relation:
+            fault = f"{relation} {option} {path}, outputs and inputs would mix"
+            raise InputError(output_dir, fault, "choose an --output_dir beside it, for instance a new folder")
+
+
+def _same(first: Path, second: Path) -> bool:
+    """Whether two paths are one place, told by the file system where both are there."""
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return first == second
+
+
+def write_fates(folder: Path, fates: Iterable[Mapping[str, str]]) -> Path:
+    """Write what became of each source as `sources.csv`; rows of sources of earlier runs stay.
+
+    Args:
+        folder: of the outputs.
+        fates: rows of `FATE_COLUMNS`.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    path = folder / FATES
+    rows = {(row["place"], row["source"]): row for row in [*_read_fates(path), *fates]}
+    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, FATE_COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows.values())
+    return path
+
+
+def _read_fates(path: Path) -> list[dict[str, str]]:
+    try:
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error):
+        return []
+    return [row for row in rows if row.get("source") and row.get("place") is not None]
