@@ -71,7 +71,7 @@ def prepare(
         spacing: pixel of the crop in mm, in plane only; 0 keeps the scanner's pixels, which are then copied.
         size: of the square crop in pixels; 0 for the whole plane.
         centre: of the crop: label (of a mask beside the image: _gt, _lv, _label, _seg, _mask), motion (where the
-            phases of a cine, or of two files, differ), image, or auto: the first of these there is.
+            phases of a cine, or of two files, differ), image (its middle), or auto, the first of these there is.
         intensity: volume stores values as they are, their range is taken per volume later. slice makes the 99.5
             percentile of all slices equal, for sets that were scaled slice by slice.
         masks: how the masks number structures: ours or mnms (1 LV cavity, 2 myocardium, 3 RV cavity), acdc (3, 2, 1),

@@ -48,6 +48,8 @@ class RandomTripletDataset(Dataset):
             as its spatial transforms do, treats them alike.
         seed: of all draws.
         outer: also give the known slices beyond the two neighbours, for methods that read four.
+        uneven: the slice in the middle lies anywhere between its neighbours, where a stack is dense enough, and not
+            only halfway.
         cache_gib: see `custom.data.frame_cache.ScanCache`.
 
     Raises:
@@ -64,6 +66,7 @@ class RandomTripletDataset(Dataset):
         transform: Transform | None = None,
         seed: int = 0,
         outer: bool = False,
+        uneven: bool = False,
         cache_gib: float = 4.0,
     ) -> None:
         self.stacks = StackSet(data, phases, cache_gib)
@@ -74,7 +77,8 @@ class RandomTripletDataset(Dataset):
             transform,
             cache_gib,
         )
-        self.phases, self.half_gaps_mm, self.crop_size, self.outer = phases, half_gaps_mm, crop_size, outer
+        self.phases, self.half_gaps_mm, self.crop_size = phases, half_gaps_mm, crop_size
+        self.outer, self.uneven = outer, uneven
         self._strides = [self._fitting_strides(stack, half_gaps_mm) for stack in range(len(data))]
         patients = list(dict.fromkeys(self.stacks.patients))
         self._stacks_of = [[k for k, p in enumerate(self.stacks.patients) if p == patient] for patient in patients]
@@ -95,7 +99,8 @@ class RandomTripletDataset(Dataset):
 
         Returns:
             "image" `(3, 1, [n,] h, w)` in [0, 1], "stride", "half_gap_mm", "first" (index of a slice), "patient",
-            "scan" and, if asked for, "outer" as `GridTripletDataset` gives it.
+            "scan" and, if asked for, "outer" as `GridTripletDataset` gives it; with `uneven` also "positions" `(3,)` of
+            the slices, from 0 to 1.
         """
         rng = np.random.default_rng([self.seed, index])
         of_patient = self._stacks_of[rng.integers(len(self._stacks_of))]
@@ -107,15 +112,19 @@ class RandomTripletDataset(Dataset):
         places = rng.random(2)
 
         slices = with_outer(first, 2, stride, usable)
+        middle = int(rng.integers(1, 2 * stride)) if self.uneven else stride
+        slices[2] = first + middle
         slices = slices if self.outer else slices[1:-1]
         picked = cyclic_phases(info.num_phases, self.phases, start) if self.phases else [start]
         planes = torch.from_numpy(self.stacks.planes(stack, slices, picked)).flatten(0, 1)
-        item = augmented(self.transform, {"image": planes, "phases": len(picked)}, self.seed, index)
+        item = {"image": planes, "phases": len(picked), "positions": torch.tensor([0, middle / (2 * stride), 1])}
+        item = augmented(self.transform, item, self.seed, index)
         image = cropped(item["image"], self.crop_size, places).unflatten(0, (len(slices), len(picked)))
         image = image[:, None] if self.phases else image
         return {
             "image": image[1:-1] if self.outer else image,
             **({"outer": image[[0, -1]]} if self.outer else {}),
+            **({"positions": item["positions"]} if self.uneven else {}),
             "stride": stride,
             "half_gap_mm": stride * info.spacing_mm,
             "first": first,

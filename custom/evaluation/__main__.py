@@ -10,18 +10,31 @@ beside the numbers of `papers`.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+
 import fire
 
 from custom.errors import report_input_errors
 from custom.evaluation.scan_cost import cost
 from custom.papers.compare import compare
-from custom.papers.paper import paper
+from custom.papers.paper import describe, paper
+
+COMMANDS = {"compare": compare, "paper": paper, "cost": cost}
+HELP = {"--help", "-h"}
 
 
-def main() -> None:
-    """Command line."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line; help is help wherever it is asked for, not an option of the run."""
     report_input_errors()
-    fire.Fire({"compare": compare, "paper": paper, "cost": cost}, serialize=lambda rows: None)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if HELP & set(words):
+        named = [word for word in words if not word.startswith("-")]
+        if named[:1] == ["paper"] and len(named) > 1:
+            print(describe(named[1]))
+            return
+        words = [*named[:1], "--", "--help"]
+    fire.Fire(COMMANDS, command=words, serialize=lambda rows: None)
 
 
 if __name__ == "__main__":

@@ -17,17 +17,9 @@ from torch import nn
 from custom.errors import InputError
 from custom.evaluation.methods import Method
 from custom.interpolators.base import Interpolator
-from custom.interpolators.classical import CubicFrames, LinearFrames, NearestFrame
-from custom.interpolators.optical_flow import FlowMidpoint
+from custom.interpolators.named import CLASSICAL
 from custom.paths import bundle_root
 
-#: Name -> label in the tables and class.
-CLASSICAL: dict[str, tuple[str, type[Interpolator]]] = {
-    "nearest": ("Nearest", NearestFrame),
-    "linear": ("Linear", LinearFrames),
-    "cubic": ("Cubic", CubicFrames),
-    "flow": ("TV-L1 flow", FlowMidpoint),
-}
 LATENT_AVERAGE = "latent_average"
 
 

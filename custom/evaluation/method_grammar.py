@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from custom.errors import InputError
-from custom.evaluation.bundle_methods import CLASSICAL, LATENT_AVERAGE, MethodSpec, bundle_folder
+from custom.evaluation.bundle_methods import LATENT_AVERAGE, MethodSpec, bundle_folder
+from custom.interpolators.named import CLASSICAL
 from custom.paths import bundle_root
 
 ALL = "all"

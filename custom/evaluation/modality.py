@@ -60,6 +60,11 @@ def _cmr(key: str) -> Modality:
     )
     protocol += _COMMON + f"rFID: {EXTRACTOR}; it is biased upwards below {FEW_IMAGES} images, so their number stands "
     protocol += "beside it. "
+    if cine:
+        protocol += (
+            "Temporal roughness: mean absolute second difference along the heart cycle, over that of the truth; "
+        )
+        protocol += "above 1 flickers, below 1 is smoothed. "
     metrics = (_PSNR, _SSIM, _LPIPS, _SSIM_LEGACY) + ((_ROUGHNESS,) if cine else ())
     return Modality(key, "slice", "stack", metrics, protocol, has_rfid=True)
 

@@ -44,7 +44,7 @@ def cost(
     Args:
         bundle: name or folder.
         scans: sizes, `SLICESxROWSxCOLUMNS[xPHASES]` each, separated by commas. Stacks are simulated hearts, pullbacks
-            noise in polar frames: what is in them does not change what they cost.
+            noise in polar frames; what is in them does not change what they cost.
         output_dir: folder of the results.
         factor: dense steps per gap.
         options: further ids of the bundle's `inference.json`, such as `num_inference_steps` or `batch_size`.

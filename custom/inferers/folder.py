@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from custom.data.sources import cmr_phantom_scan
 from custom.errors import InputError, input_error_in
+from custom.interpolators.named import classical
 from custom.scans.nifti import check_output_dir, find_nifti, stem
 from custom.scans.provenance import says_synthetic, sha256_of
 from custom.weights import load_model
@@ -78,10 +79,14 @@ class FolderEvaluator(Evaluator):
         checkpoint: the weights, loaded into `network` by `run`; None for a method without weights.
         bundle_root: the bundle's folder, whose name and version the sidecars tell.
         val_handlers: further Ignite handlers.
+        method: name of a method without weights (`custom.interpolators.named`) that takes the network's place.
     """
 
     def do_scan(self, path: Path) -> Path:
-        """Do one scan from disk to disk and return the output; InputError where it cannot be done."""
+        """Do one scan from disk to disk and return the output; InputError where it cannot be done.
+
+        What was done goes into `summary`, for the line that the user reads.
+        """
         raise TypeError(f"{type(self).__name__} does not say how to do a scan: override do_scan().")
 
     def __init__(
@@ -94,14 +99,19 @@ class FolderEvaluator(Evaluator):
         checkpoint: str | Path | None = None,
         bundle_root: str | Path | None = None,
         val_handlers: Sequence | None = None,
+        method: str | None = None,
     ) -> None:
+        if method is not None:
+            network, checkpoint = classical(method), None
         # The epoch length is a stand-in: the dataset is not listed before `run`.
         super().__init__(
             device, DataLoader(dataset, batch_size=None), epoch_length=1, val_handlers=val_handlers, decollate=False
         )
         self.dataset, self.network, self.inferer = dataset, network, inferer
         self.output_dir, self.checkpoint, self.bundle_root = output_dir, checkpoint, bundle_root
+        self.method = method
         self.weights_sha256: str | None = None
+        self.summary = ""
         self._outputs: dict[str, str] = {}
         self._failures: list[str] = []
 
@@ -126,12 +136,13 @@ class FolderEvaluator(Evaluator):
 
     @cached_property
     def made_by(self) -> dict[str, Any]:
-        """Name and version of the bundle and hash of its weights, for the sidecars."""
+        """Name and version of the bundle and hash of its weights, or the method without weights, for the sidecars."""
         root = Path(self.bundle_root or ".")
         metadata = root / "configs" / "metadata.json"
         version = json.loads(metadata.read_text())["version"] if self.bundle_root and metadata.is_file() else ""
         name = root.name if self.bundle_root else ""
-        return {"bundle": name, "version": version, "weights_sha256": self.weights_sha256}
+        made_by = {"bundle": name, "version": version, "weights_sha256": self.weights_sha256}
+        return made_by if self.method is None else {**made_by, "method": self.method}
 
     def _validate(self) -> None:
         """Raise ValueError if an option is unusable."""
@@ -152,7 +163,8 @@ class FolderEvaluator(Evaluator):
             if other != path:
                 raise InputError(path, f"would overwrite the output of {Path(other).name}", "rename one of the two")
             output = str(self.do_scan(Path(path)))
-            logger.info("%s: %s, %.1f s", Path(path).name, output, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            logger.info("%s: %s; %.1f s; %s", Path(path).name, self.summary, seconds, output)
         except (ValueError, OSError, MemoryError, RuntimeError) as error:
             told = input_error_in(error)
             if told is None and isinstance(error, RuntimeError):

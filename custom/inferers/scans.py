@@ -89,7 +89,7 @@ class ScanInterpolator(FolderEvaluator):
         provenance = self._provenance(scan, factor)
         output, done = self.saver.place(path, provenance)
         if done:
-            logger.info("%s: already done with these options, kept", output)
+            self.summary = "already done with these options, kept"
             return output
         for line in doubts(scan, factor):
             logger.warning("%s: %s", path, line)
@@ -100,10 +100,9 @@ class ScanInterpolator(FolderEvaluator):
                     self._do_part(path, first, stop, provenance, bar.update)
         finally:
             self.saver.discard()
-        logger.info(
-            "%s: %d slices %.3g mm apart became %d, %.3g mm apart",
-            path.name, scan.num_slices, scan.spacing_mm, dense_count(scan.num_slices, factor), scan.spacing_mm / factor,
-        )  # fmt: skip
+        count, name = dense_count(scan.num_slices, factor), self.made_by["bundle"] or type(self.network).__name__
+        before, after = f"{scan.num_slices} slices {scan.spacing_mm:.3g} mm apart", f"{scan.spacing_mm / factor:.3g} mm"
+        self.summary = f"{before} became {count}, {after} apart, by {name}"
         return output
 
     def _do_part(self, path: Path, first: int, stop: int, provenance: dict[str, Any], progress: Any) -> None:
@@ -211,4 +210,6 @@ def interpolate_scan(
     evaluator = ScanInterpolator(device, [], network, before, inferer, after, bundle_root=bundle_root)
     Path(output_dir).mkdir(parents=True, exist_ok=True)
     network.to(device).eval()
-    return evaluator.do_scan(Path(path))
+    output = evaluator.do_scan(Path(path))
+    logger.info("%s: %s; %s", path, evaluator.summary, output)
+    return output

@@ -116,10 +116,11 @@ class StackSegmenter(FolderEvaluator):
         record = json.loads(json.dumps({**self.made_by, "input_sha256": sha256_of(path), "settings": settings}))
         output, _ = self.saver.outputs(path)
         if self.saver.is_done(path, record):
-            logger.info("%s: already done with these options, kept", output)
+            self.summary = "already done with these options, kept"
             return output
         data = self.preprocessing({Keys.IMAGE: str(path)})
         with torch.no_grad():
             scores = self.inferer(data[Keys.IMAGE][None].to(self.state.device), self.network)
         self.postprocessing(data | {Keys.PRED: scores[0], PROVENANCE: record})
+        self.summary = "labelled and measured"
         return output

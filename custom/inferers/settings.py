@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-IGNORED = {"training", "batch_size", "output_dir", "print_log", "log_level", "axis", "amp", "cudnn_benchmark"}
+IGNORED = {"training", "batch_size", "output_dir", "print_log", "log_level", "axis", "cudnn_benchmark"}
 """Attributes that do not change what comes out, or not beyond rounding; the axis is told as found (`slice_axis`)."""
 
 

@@ -35,11 +35,35 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
+def describe(name: str) -> str:
+    """What a table or figure is made of: its runs, their arguments, and the options that can be added or replaced.
+
+    Raises:
+        InputError: no such table or figure.
+    """
+    content = _recipe(name)
+    lines = [f"{content['title']}: {content['note']}", ""]
+    lines += [f"python -m custom.evaluation paper {name} [--output_dir OUT] [--data PREPARED] [--OPTION VALUE …]"]
+    for run in content["runs"]:
+        tool = TOOLS[run["tool"]]
+        lines += ["", f"{run['tool']}: {inspect.getdoc(tool)}", "", "set here:"]
+        lines += [f"    --{option} {json.dumps(value)}" for option, value in run["arguments"].items()]
+        lines += ["gives: " + ", ".join(run["results"])]
+    return "\n".join(lines)
+
+
+def _recipe(name: str) -> dict[str, Any]:
+    if name not in names():
+        raise InputError(name, "is no table or figure of the papers", f"choose from {', '.join(names())}")
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def paper(name: str, output_dir: str | None = None, data: str | None = None, **options: Any) -> None:
     """Regenerate a paper's table or figure on our data.
 
     Args:
-        name: of a file in `custom/papers/recipes`, such as calid_table_1 or cardiointerp_figure_3.
+        name: calid_table_1 or _2, calid_figure_2 or _4 to _7, cardiointerp_table_1 or _2, cardiointerp_figure_3 or _4;
+            `paper NAME --help` tells what it does and what it can be told.
         output_dir: folder of the results; `outputs/papers/<name>` by default.
         data: prepared folder with its `datalist.json`; the phantom if None.
         options: arguments to add or replace, of every run, such as `methods`, `max_windows` or `segmenter`.
@@ -47,9 +71,7 @@ def paper(name: str, output_dir: str | None = None, data: str | None = None, **o
     Raises:
         InputError: no such table or figure, and what the tool raises.
     """
-    if name not in names():
-        raise InputError(name, "is no table or figure of the papers", f"choose from {', '.join(names())}")
-    content = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    content = _recipe(name)
     folder = Path(output_dir or Path("outputs") / "papers" / name)
     print(f"{content['title']}\n{content['note']}", flush=True)
     for run in content["runs"]:

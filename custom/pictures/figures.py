@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from custom.evaluation.modality import MODALITIES, Modality
 from custom.evaluation.records import by_patient
 from custom.metrics.statistics import bootstrap_interval
-from custom.pictures.plotting import ACQUIRED, label_axes, label_row, panels, save, show_error, show_frame
+from custom.pictures.plotting import ACQUIRED, BAND, label_axes, label_row, panels, save, show_error, show_frame
 from custom.pictures.temporal import temporal_profiles
 
 MARKERS = ["o-", "s--", "D-.", "^-", "v--", "P-.", "*-", "X--", "p-.", "h-"]
@@ -197,7 +197,9 @@ def position_curve(rows: Sequence[Mapping[str, str]], modality: Modality) -> Fig
         panel.grid(alpha=0.3, linewidth=0.5)
         panel.spines[["top", "right"]].set_visible(False)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    title = BAND if axes[0, 0].collections else None
+    place = {"loc": "outside lower center", "ncols": 3, "fontsize": 8, "frameon": False}
+    figure.legend(handles, labels, title=title, title_fontsize=8, **place)
     return figure
 
 

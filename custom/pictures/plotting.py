@@ -17,6 +17,7 @@ from custom.files import atomic
 
 ACQUIRED, SYNTHETIC = "#0072b2", "#d55e00"  # Okabe-Ito: distinguishable with any colour vision
 BORDERS = "solid blue border: acquired; dashed orange border: synthetic, not a measurement"
+BAND = "bands: 95 % bootstrap interval over patients"
 ERROR_MAP = "inferno"
 MAX_COLUMNS = 7  # frames in a row of a picture
 AXIS_NAMES = {"polar": ("A-line", "depth (px)"), "cartesian": ("y (px)", "x (px)"), "unknown": ("row", "column")}

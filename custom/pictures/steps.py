@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from custom.evaluation.modality import Modality
 from custom.evaluation.summary import Line
 from custom.pictures.figures import MARKERS
-from custom.pictures.plotting import panels
+from custom.pictures.plotting import BAND, panels
 
 
 def steps_figure(curves: Mapping[str, Mapping[int, Line]], levels: Mapping[str, Line], modality: Modality) -> Figure:
@@ -54,7 +54,9 @@ def steps_figure(curves: Mapping[str, Mapping[int, Line]], levels: Mapping[str, 
     for panel in axes.flat[len(measures) :]:
         panel.set_axis_off()
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    title = BAND if axes[0, 0].collections else None
+    place = {"loc": "outside lower center", "ncols": 4, "fontsize": 8, "frameon": False}
+    figure.legend(handles, labels, title=title, title_fontsize=8, **place)
     return figure
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 
 import numpy as np
 import torch
@@ -18,6 +19,10 @@ from custom.metrics.temporal import roughness_ratio
 from custom.pictures.plotting import label_row, panels, show_frame
 from custom.scans.heart_centre import motion_centre
 
+ROUGHNESS = (
+    "roughness: mean absolute second difference along the cycle, over that of the truth; "
+    "1 moves as evenly as the truth, above flickers, below is smoothed"
+)
 CUT = "#f0e442"  # yellow, as in the paper
 NEAR_MM, ROUND, CAVITY_PIXELS = 50.0, 0.8, 60  # of a cavity: distance of its middle, share of its convex hull, area
 PIXEL_MM = 1.5  # typical: crops come without their spacing, and the size of a heart need not be exact here
@@ -56,6 +61,7 @@ def temporal_profiles(truth: np.ndarray, methods: Mapping[str, np.ndarray]) -> F
     label_row(axes[0, 0], f"phase {phases // 2} of {phases}", right_of=-0.04)
     label_row(axes[1, 0], f"row {row}, time ↓", right_of=-0.04)
     label_row(axes[2, 0], f"column {column}, time ↓", right_of=-0.04)
+    figure.supxlabel(fill(ROUGHNESS, int(15 * size[0])), fontsize=8)
     return figure
 
 

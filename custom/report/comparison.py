@@ -17,6 +17,7 @@ from custom.evaluation.scoring import NOT_AVAILABLE
 from custom.evaluation.speed import machine
 from custom.evaluation.summary import Line
 from custom.files import atomic
+from custom.metrics.statistics import MIN_PATIENTS_FOR_TEST
 from custom.pictures.pareto import Point, pareto_figure
 from custom.pictures.plotting import save
 from custom.report.anatomy import anatomy_table
@@ -30,15 +31,13 @@ from custom.report.verdict import sentence, verdicts
 #: Group of windows -> what it is called.
 _GROUPS = {"": "", "dense": "Dense stacks: known slices 8 mm apart, true slices between them"}
 _CAPTIONS = {
-    "pareto": "Quality against time. The line joins the methods that no other beats in both. Marker area: parameters. "
-    "Bars: 95 % bootstrap interval over patients.",
+    "pareto": "Quality against time. The line joins the methods that no other beats in both; they are bold.",
     "comparison": "One gap of one scan: what each method gives, and its absolute error. Solid blue border: acquired; "
     "dashed orange: synthetic.",
     "sequence": "The unknown images of one gap in order, with error maps.",
     "longitudinal": "A cut along the scan: blue ticks mark what the methods were given.",
-    "position": "Quality against the position in the gap; bands: 95 % bootstrap interval over patients.",
-    "temporal": "An unknown cine slice: middle phase, and the yellow row and column along time over two heart cycles. "
-    "Roughness of the truth is 1.",
+    "position": "Quality against the position in the gap.",
+    "temporal": "An unknown cine slice: middle phase, and the yellow row and column along time over two heart cycles.",
     "steps": "Quality and time against the number of sampling steps; methods without steps are level lines.",
 }
 _ORDER = ("pareto", "steps", "comparison", "sequence", "longitudinal", "temporal", "position")
@@ -113,7 +112,11 @@ def _measure_tables(summary: list[Line], modality: Modality, paper: PaperTable, 
         here = [line for line in summary if line["factor"] == factor]
         header, body = details_table(here, modality, paper)
         best = frozenset(_best(here, modality))
-        note = f"{counted(here, modality)} Brackets: 95 % bootstrap interval over patients; p: Wilcoxon over patients."
+        note = counted(here, modality)
+        if here[0]["patients"] > 1:
+            note += " Brackets: 95 % bootstrap interval over patients."
+        if here[0]["patients"] >= MIN_PATIENTS_FOR_TEST:
+            note += " p: Wilcoxon over patients."
         tables.append(PageTable(f"×{factor}", header, body, note, best, paper.label))
     return tables
 

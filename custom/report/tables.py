@@ -13,6 +13,7 @@ from custom.evaluation.modality import Modality
 from custom.evaluation.scoring import NOT_AVAILABLE, Metric
 from custom.evaluation.summary import Line
 from custom.files import atomic
+from custom.metrics.statistics import MIN_PATIENTS_FOR_TEST
 from custom.report.printed import PaperTable
 from custom.report.table_1 import pair, row_name, show_rfid, table_1
 
@@ -72,6 +73,8 @@ def counted(lines: list[Line], modality: Modality) -> str:
     """How many patients and images the lines of one factor are over, in words."""
     patients, images = lines[0]["patients"], lines[0]["images"]
     counts = f"N = {patients} patients" if patients > 1 else f"N = 1: {SINGLE_PATIENT}, so no intervals"
+    if 1 < patients < MIN_PATIENTS_FOR_TEST:
+        counts += f" (no test: it takes {MIN_PATIENTS_FOR_TEST})"
     return counts + f"; {images} unknown {modality.image}s{', counting phases' * (modality.key == 'cmr_cine')}."
 
 
@@ -115,7 +118,7 @@ def _details(line: Line, modality: Modality, paper: PaperTable) -> list[str]:
     paired = "-"
     if difference is not None:
         paired = f"{difference:+.2f}" + _interval(modality.metric("psnr"), line, "psnr_difference")
-        paired += "" if p is None else f", p = {p:.2g}"
+        paired += ", no test" if p is None else f", p = {p:.2g}"
     values = [
         NOT_AVAILABLE if line[m.key] is None else m.show(line[m.key]) + _interval(m, line, m.key)
         for m in modality.metrics

@@ -14,6 +14,7 @@ from custom.data.triplets import GridTripletDataset, RandomTripletDataset
 from custom.data.windows import EpochWindowSampler
 from custom.errors import InputError
 from custom.scans.stacks import inspect_stack, read_slices, to_unit
+from custom.transforms.augmentation_order import RandReverseSlicesd
 
 
 def entry(path, patient="P", **fields):
@@ -59,6 +60,24 @@ def test_triplet_holds_the_slices_and_the_phase_it_names(stack_file):
     assert {value for name, value in seen if name == "stride"} == {1, 2, 3, 4}
     assert {value for name, value in seen if name == "phase"} == {0, 1, 2}
     assert {value for name, value in seen if name == "first"} == set(range(2, 9))
+
+
+def test_uneven_triplets_say_where_their_slices_lie(stack_file):
+    path = stack_file("stack.nii.gz", (20, 24, 12))
+    slices = unit_slices(path)
+    dataset = RandomTripletDataset(
+        [entry(path)], 1, uneven=True, transform=RandReverseSlicesd("image", prob=0.5), outer=True, **WHOLE
+    )
+    seen = set()
+    for i in range(150):
+        item = dataset[i]
+        steps, first = 2 * item["stride"], item["first"]
+        offsets = (steps * item["positions"]).round().int()
+        ahead, back = (slices[places, 0] for places in (first + offsets, first + steps - offsets))
+        assert any(np.array_equal(item["image"][:, 0], truth) for truth in (ahead, back))
+        seen.add(float(item["positions"][1]))
+    assert min(seen) < 0.2 and max(seen) > 0.8 and 0.5 in seen
+    assert "positions" not in RandomTripletDataset([entry(path)], 1, **WHOLE)[0]
 
 
 @pytest.mark.parametrize(

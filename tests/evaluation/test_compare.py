@@ -147,7 +147,7 @@ def test_the_page_is_whole_and_needs_nothing_else(compared):
     assert len(parser.sources) == 3 and all(s.startswith("data:image/png;base64,") for s in parser.sources)
     assert "http://" not in page and "https://" not in page and "@import" not in page and "url(" not in page
     text = " ".join(parser.text)
-    assert "N = 2 patients; 2 unknown slices" in text and "4 (1 replicated)" in text
+    assert "N = 2 patients (no test: it takes 6); 2 unknown slices" in text and "4 (1 replicated)" in text
     assert "Inputs of Tiny" in text and "Research only" in text and "--modality cmr" in text
     assert page.index("Verdict") < page.index("<table>")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from PIL import Image
 from skimage.io import imread
 
 from custom.evaluation.protocol import InterpolationBenchmark
@@ -15,6 +16,7 @@ from custom.interpolators.classical import LinearFrames
 from custom.papers.results import report
 from custom.pictures import figures, plotting
 from custom.pictures import pullback as pullback_picture
+from custom.pictures.movie import thinned
 from custom.pictures.pullback import save_pullback_picture
 
 
@@ -85,6 +87,21 @@ def test_pullback_picture(tmp_path, coordinates):
     assert imread(path).std() > 5
     with pytest.raises(ValueError, match="does not match 13 frames"):
         save_pullback_picture(volume, mask[:-1], path)
+
+
+def test_a_flight_through_a_pullback(tmp_path):
+    volume = np.random.default_rng(0).integers(0, 255, (24, 16, 13), dtype=np.uint8)
+    pullback_picture.save_pullback_movie(volume, np.arange(13) % 6 > 0, tmp_path / "p.gif")
+    with Image.open(tmp_path / "p.gif") as movie:
+        assert movie.n_frames == 13 and np.asarray(movie.convert("L")).std() > 5
+    assert len(thinned(13)) == 13 and len(thinned(2400)) == 300
+
+
+def test_the_linear_cut_passes_through_the_acquired_frames():
+    cut = np.random.default_rng(0).random((5, 13))
+    linear = pullback_picture._linear(cut, np.arange(0, 13, 6))
+    np.testing.assert_array_equal(linear[:, ::6], cut[:, ::6])
+    np.testing.assert_allclose(linear[:, 3], (cut[:, 0] + cut[:, 6]) / 2)
 
 
 def test_the_picture_shows_one_gap_with_its_acquired_ends():

@@ -91,7 +91,10 @@ SEMANTIC = {
     "num_inference_steps": 2,
 }
 SEMANTIC_TRAINING = {"val_inference_steps": 2}
+MOTION = {"network_def#network": {"motion_features": [16] * 6, "residual_features": [16] * 6}}
 RIVALS = {
+    "motion": Rival("Motion", (1.2, 3), (10, 30), MOTION),
+    "motion_oct": Rival("Motion", (1.2, 3), (10, 30), MOTION),
     "unet_regression": Rival("U-Net", (2.3, 9), (25, 60), UNET),
     "unet_regression_oct": Rival("U-Net", (2.3, 9), (25, 60), UNET),
     "flavr": Rival("FLAVR", (2.3, 9), (35, 50), FLAVR),

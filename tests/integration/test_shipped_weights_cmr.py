@@ -178,7 +178,7 @@ def test_tiles_leave_no_seam(case, one_step):
     assert np.mean(relative) < 2, relative
 
 
-@pytest.mark.parametrize("name", ["unet_regression", "flavr"])
+@pytest.mark.parametrize("name", ["motion", "unet_regression", "flavr"])
 def test_networks_of_one_pass_beat_linear_interpolation(name):
     slices = slices_of(CASES[0].heart, False)
     parser = ConfigParser()

@@ -12,14 +12,17 @@ import nibabel as nib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 from scipy.spatial.transform import Rotation
 from skimage.io import imread
 
 from custom.errors import InputError
 from custom.pictures import long_axis
 from custom.pictures import stack as stack_picture
-from custom.pictures.planes import Volume, cut, end_systole, long_axis_planes, read_labels, read_volume
-from custom.pictures.stack import save_stack_picture
+from custom.pictures.movie import BAR
+from custom.pictures.planes import Volume, apex_at, cut, end_systole, long_axis_planes, read_labels, read_volume
+from custom.pictures.stack import save_stack_movie, save_stack_picture
+from custom.pictures.temporal import moving_lines
 
 ROTATION = Rotation.from_euler("xyz", [20, -35, 50], degrees=True)
 
@@ -172,11 +175,52 @@ def test_picture_of_a_densified_stack(tmp_path, phases, monkeypatch):
     stack_picture.picture_of(str(path), str(tmp_path / "p.png"), phase=phases - 1)
     (figure,) = drawn
     titles = [axes.get_title() for part in figure.subfigs for axes in part.axes]
-    assert sum(title.startswith("synthetic") for title in titles) == 3 * 5  # seven of the nine slices of each gap
-    assert {"long axis: acquired slices", "long axis: densified"} < set(titles)
+    assert sum(title.startswith("synthetic") for title in titles) == 2 * 5  # seven of the nine slices of each gap
+    shown = {f"long axis: {what}" for what in (stack_picture.BLOCKS, stack_picture.LINEAR, stack_picture.DENSE)}
+    assert shown < set(titles)
+    assert figure.get_figheight() * 160 < 2 * 1080  # two screens
     assert (len(figure.subfigs) == 3) == (phases > 1)
     with pytest.raises(InputError, match=f"has no phase {phases}"):
         stack_picture.picture_of(str(path), str(tmp_path / "p.png"), phase=phases)
+
+
+def test_the_cuts_name_the_ends_where_the_place_in_the_patient_tells_them():
+    towards_apex = np.array([-0.7, 0.6, -0.4]) / np.linalg.norm([0.7, 0.6, 0.4])
+    for sign, last in ((1, True), (-1, False)):
+        stack, _ = heart()
+        affine = np.eye(4)
+        affine[:3, 2] = 8 * sign * towards_apex
+        turned = Volume(stack.values, affine, 2)
+        assert apex_at(turned) == (turned.count - 1 if last else 0)
+        planes = stack_picture._planes(turned)
+        assert all(plane.down @ towards_apex < -0.99 for plane in planes.values())  # the base is below
+        assert stack_picture._ends(turned) == ("apex", "base")
+    lost = Volume(stack.values, np.diag([1.5, 1.5, 8.0, 1.0]), 2)
+    assert apex_at(lost) is None and stack_picture._ends(lost) == ("first slice", "last slice")
+
+
+def test_the_row_along_time_goes_through_the_left_ventricle():
+    stack, _ = heart(phases=8, tilt=0.0)
+    cine = np.moveaxis(stack.values[:, :, 6], 2, 0)
+    row, column = moving_lines(cine / cine.max())
+    assert abs(1.5 * row - 44) < 4 and abs(1.5 * column - 40) < 4
+
+
+@pytest.mark.parametrize("phases", (1, 4))
+def test_a_movie_shows_every_phase_or_every_slice(tmp_path, phases):
+    dense = dense_of(heart(phases=phases)[0], 2)
+    mask = np.arange(dense.count) % 2 > 0
+    save_stack_movie(dense, mask, tmp_path / "heart.gif")
+    with Image.open(tmp_path / "heart.gif") as movie:
+        assert movie.n_frames == (phases if phases > 1 else dense.count) and movie.info["loop"] == 0
+        colours = []
+        for frame in range(2):
+            movie.seek(frame)
+            colours.append(np.asarray(movie.convert("RGB"))[BAR + 1, 6])
+    if phases == 1:  # slice by slice: acquired, then synthetic
+        assert colours[0][2] > colours[0][0] and colours[1][0] > colours[1][2]
+    with pytest.raises(InputError, match="no name of a movie"):
+        save_stack_movie(dense, mask, tmp_path / "heart.png")
 
 
 def test_slices_closer_than_pixels_are_found_by_the_sidecar(tmp_path):

@@ -61,6 +61,12 @@ def test_a_single_patient_has_no_interval_and_the_tables_say_so(tmp_path):
     assert "single patient, so no intervals" in text and "not available" in text and "[" not in text.split("|")[-10]
 
 
+def test_two_patients_are_told_to_have_no_test():
+    rows = rows_of("Linear", {"P1": [20.0], "P2": [21.0]}) + rows_of("Rival", {"P1": [20.5], "P2": [22.0]})
+    text = markdown(summarise(rows, "Linear", OCT), OCT, PAPER, device="cpu", batch_size=1)
+    assert "N = 2 patients (no test: it takes 6)" in text and ", no test |" in text and "p =" not in text
+
+
 def test_differences_are_paired_by_patient_with_the_baseline():
     # The patients differ by 10 dB, the methods by 1 dB in every patient: only pairing shows it.
     linear = {f"P{k}": [20.0 + 10 * (k % 2)] for k in range(8)}

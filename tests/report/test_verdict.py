@@ -74,7 +74,13 @@ def test_the_front_is_what_no_other_beats_in_time_and_quality(tmp_path):
     assert [p.name for p in front(points, psnr)] == ["fast", "middle", "slow"]
     lower = Metric("lpips", "LPIPS", better="lower")
     assert [p.name for p in front(points, lower)] == ["fast", "beaten"]
-    save(pareto_figure({psnr: points}, "slice"), tmp_path / "pareto.png")
+    figure = pareto_figure({psnr: points}, "slice")
+    named = {text.get_text(): text for text in figure.axes[0].texts}
+    assert named.keys() == {"slow", "fast", "beaten", "middle"}  # beside the points, not in a legend
+    assert {name for name, text in named.items() if text.get_fontweight() == "bold"} == {"fast", "middle", "slow"}
+    heights = sorted(text.xyann[1] for text in named.values())
+    assert min(np.diff(heights)) >= 0.05 - 1e-9 and "bootstrap" in figure.get_supxlabel()
+    save(figure, tmp_path / "pareto.png")
     assert (tmp_path / "pareto.png").stat().st_size > 5000
 
 

@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The motion network as a method of its own: one pass, any position, milliseconds a slice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from custom.interpolators.base import Interpolator, central_pair
+from custom.networks.motion import Motion, MotionNetwork
+from custom.networks.padding import pad_slices
+from custom.networks.parts import build_part
+from custom.networks.tiling import FrameTiler
+
+TURN_MARGIN = 64
+"""Rows of the far side that a polar frame is continued with: about what the networks see to either side."""
+MOST_TURN = 0.25
+"""Of a whole turn: rotation between neighbouring frames beyond it is not looked for."""
+CLEAR_TURN = 0.5
+"""A rotation is undone if it brings the neighbours' squared difference, smoothed, below this share of what it was.
+
+Neighbours of a real pullback that did not turn, but looked alike after a turn, stayed above 0.63, and each such turn
+made the frame between them worse; true turns of 30 degrees and more come out below 0.5 in most pairs.
+"""
+
+
+class MotionInterpolator(Interpolator):
+    """Slices at any position of a gap by a `MotionNetwork`; its state dict is the bundle's `models/model.pt`.
+
+    Of polar frames the rows go on around the frame, and a rotation of the whole frame between the neighbours is found
+    first and undone in proportion to the position; rolling by whole rows is exact, so the network sees what is left.
+
+    Args:
+        network: the motion network, or the arguments of one that differ from its defaults.
+        tile_size: tile in pixels, (height, width), multiples of 32; slices up to this size are run whole.
+        tile_overlap: share of a tile in common with the next.
+        both_ways: look from either side and take the mean, which costs twice the time: the order of the slices then
+            makes no difference at all.
+        batch_size: slices, and tiles, that go through the network at once.
+    """
+
+    def __init__(
+        self,
+        network: MotionNetwork | Mapping[str, Any] | None = None,
+        tile_size: Sequence[int] = (704, 704),
+        tile_overlap: float = 0.25,
+        both_ways: bool = False,
+        batch_size: int = 8,
+    ) -> None:
+        super().__init__()
+        # On CPUs convolutions of this order of memory take a fifth less time.
+        self.network = build_part(network, MotionNetwork).to(memory_format=torch.channels_last)
+        self.both_ways = both_ways
+        self.batch_size = batch_size
+        self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=self.network.divisor)
+
+    def forward(self, image: torch.Tensor, positions: torch.Tensor | None = None, parts: bool = False) -> torch.Tensor:
+        """One crop; for training, validation and the Zoo.
+
+        Args:
+            image: the slices before and after, `(B, 2, H, W)` in [0, 1], sizes multiples of the network's `divisor`.
+            positions: where between them, `(B,)` in (0, 1); halfway by default.
+            parts: what `custom.training.motion_task.MotionLoss` looks at, seen from one side only.
+
+        Returns:
+            The slice, `(B, 1, H, W)`, not clamped; or slice, blend and log of the expected error, `(B, 3, H, W)`.
+        """
+        positions = image.new_full((len(image),), 0.5) if positions is None else positions
+        if not parts:
+            return self._look(image, positions).image
+        found = self.network(image, positions)
+        return torch.cat([found.image, found.blend, found.log_scale], dim=1)
+
+    def validate(self) -> None:
+        """See `Interpolator.validate`."""
+        super().validate()
+        self.tiler.validate(self.network.divisor)
+
+    @torch.no_grad()
+    def interpolate(
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
+    ) -> torch.Tensor:
+        """See `Interpolator.interpolate`; deterministic."""
+        return self.predict(neighbours, positions, wrap_rows)[0]
+
+    @torch.no_grad()
+    def predict(
+        self, neighbours: torch.Tensor, positions: torch.Tensor, wrap_rows: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Slices and how far off the network expects them to be.
+
+        Args:
+            neighbours: known slices `(B, K, 1, H, W)` in [0, 1]; the two in the middle bound the gap.
+            positions: `(P,)` in (0, 1).
+            wrap_rows: whether the last row is a neighbour of the first.
+
+        Returns:
+            Slices `(B, P, 1, H, W)` in [0, 1], and the Laplace scale of their error, same shape.
+        """
+        pair = torch.cat(central_pair(neighbours), dim=1)
+        places = positions.to(pair)
+        turns = [whole_turn(*item) for item in pair] if wrap_rows else [0] * len(pair)
+        asked = []
+        for slices, turn in zip(pair, turns, strict=True):
+            for place in places.tolist():
+                shift = round(place * turn)
+                asked.append(torch.stack([slices[0].roll(shift, 0), slices[1].roll(shift - turn, 0)]))
+        padded, window = self._pad(torch.stack(asked), wrap_rows)
+        share = places.repeat(len(pair)).view(-1, 1, 1, 1).expand(-1, 1, *padded.shape[-2:])
+
+        def look(tiles: torch.Tensor, share_tiles: torch.Tensor) -> torch.Tensor:
+            found = self._look(tiles, share_tiles[:, 0, 0, 0])
+            return torch.cat([found.image.clamp(0, 1), found.log_scale.exp()], dim=1)
+
+        cell = self.network.divisor
+        made = self.tiler(look, (padded, cell), (share, cell), out_scale=cell)[(..., *window)]
+        image, scale = made.unflatten(0, (len(pair), len(places))).split(1, dim=2)
+        return image, scale
+
+    def _look(self, pair: torch.Tensor, positions: torch.Tensor) -> Motion:
+        """From one side, or the mean of both."""
+        return (self.network.both_ways if self.both_ways else self.network)(pair, positions)
+
+    def _pad(self, slices: torch.Tensor, wrap_rows: bool) -> tuple[torch.Tensor, tuple[slice, slice]]:
+        """Slices `(N, 2, H, W)` grown to whole cells, and where the original lies in them."""
+        cell = self.network.divisor
+        if not wrap_rows:
+            return pad_slices(slices, (cell, cell))
+        rows = slices.shape[-2]
+        below = TURN_MARGIN + -(rows + 2 * TURN_MARGIN) % cell
+        place = torch.arange(-TURN_MARGIN, rows + below, device=slices.device) % rows
+        padded, (_, columns) = pad_slices(slices[..., place, :], (cell, cell))
+        return padded, (slice(TURN_MARGIN, TURN_MARGIN + rows), columns)
+
+
+def whole_turn(first: torch.Tensor, last: torch.Tensor) -> int:
+    """By how many rows the second polar frame `(H, W)` is rolled against the first; 0 unless that is clear.
+
+    It is the peak of the circular cross-correlation along the rows, of frames smoothed against speckle.
+    """
+    rows = len(first)
+    frames = F.pad(torch.stack([first, last])[:, None].float(), (0, 0, 2, 2), mode="circular")
+    frames = F.avg_pool2d(frames, (5, 8), stride=(1, 8), ceil_mode=True)[:, 0]
+    first, last = frames - frames.mean(1, keepdim=True)  # rings around the catheter do not turn
+    spectrum = torch.fft.rfft(first, dim=0).conj() * torch.fft.rfft(last, dim=0)
+    correlation = torch.fft.irfft(spectrum.sum(1), n=rows)
+    most = int(MOST_TURN * rows)
+    correlation[most + 1 : rows - most] = -torch.inf
+    turn = int(correlation.argmax())
+    turn = turn - rows if turn > most else turn
+    return turn if F.mse_loss(first.roll(turn, 0), last) < CLEAR_TURN * F.mse_loss(first, last) else 0

@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the motion network is given, asked for and told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from monai.losses import SSIMLoss
+from torch import nn
+
+from custom.training.task import Task
+
+LEAST_RMSE = 0.01
+"""Slices that are nearer than this (40 dB) to the truth gain little by coming nearer."""
+
+
+class MotionTask(Task):
+    """Splits windows into two known slices, one between them, and the position of that one.
+
+    Args:
+        gaps: steps between the known slices to choose from, for each item of a batch; the window holds at least the
+            largest. Which of the slices between is asked for is drawn too. None: windows are triplets.
+        parts: what the network gives is for `MotionLoss`; otherwise it is the slice alone, as validation takes it.
+        seed: of the draws.
+    """
+
+    reads = ("image", "positions")
+
+    def __init__(self, gaps: Sequence[int] | None = None, parts: bool = True, seed: int = 0) -> None:
+        super().__init__(seed)
+        self.gaps, self.parts = gaps, parts
+
+    def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """See `Task.make`: `(B, 2, H, W)` to `(B, 1, H, W)`, "positions" `(B,)` in (0, 1), and "parts".
+
+        Args:
+            batch: has "image" `(B, L, 1, H, W)`. Triplets may have "positions" `(B, 3)` of their slices, from 0 to 1;
+                without, and in longer windows, slices are evenly spaced.
+        """
+        frames = batch["image"].squeeze(2)
+        count, last = len(frames), frames.shape[1] - 1
+        if self.gaps is None:
+            first, inner, gap = torch.zeros(count).long(), torch.full((count,), last // 2), torch.full((count,), last)
+        else:
+            draws = torch.rand(3, count, generator=self.generator())
+            gap = torch.tensor(self.gaps)[(draws[0] * len(self.gaps)).long()]
+            inner = 1 + (draws[1] * (gap - 1)).long()
+            first = (draws[2] * (last - gap + 1)).long()
+        items = torch.arange(count)
+        before, asked, after = (frames[items, place] for place in (first, first + inner, first + gap))
+        places = batch["positions"][:, 1] if "positions" in batch else inner / gap
+        known = torch.stack([before, after], dim=1)
+        return known, asked[:, None], {"positions": places.to(frames), "parts": self.parts}
+
+
+class MotionLoss(nn.Module):
+    """Distance of the slice, and of the blend before its residual, from the truth; and how well the error was told.
+
+    Of either image: mean absolute error, `log_rmse` times the log of each item's root mean square error, `ssim` times
+    1 - SSIM (11 x 11 Gaussian). By the log near neighbours, whose errors are small, count as much as far ones, as they
+    do in a mean of PSNR. The expected error b is a Laplace scale, its loss |error| / b + log b; the error has no
+    gradient there, so that the slice is not made worse for the sake of a good forecast.
+
+    Args:
+        log_rmse: see above.
+        ssim: see above.
+        blend: weight of the blend's loss.
+        forecast: weight of the expected error's loss.
+    """
+
+    def __init__(self, log_rmse: float = 0.05, ssim: float = 0.1, blend: float = 0.3, forecast: float = 0.01) -> None:
+        super().__init__()
+        self.log_rmse, self.ssim, self.blend, self.forecast = log_rmse, ssim, blend, forecast
+        self.dissimilarity = SSIMLoss(spatial_dims=2, data_range=1.0)
+
+    def forward(self, prediction: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Scalar, computed in float32.
+
+        Args:
+            prediction: slice, blend and log of the expected error, `(B, 3, H, W)`.
+            label: the true slice, `(B, 1, H, W)`.
+        """
+        image, blend, log_scale = prediction.float().split(1, dim=1)
+        label = label.float()
+        error = (image - label).abs().detach()
+        forecast = (error * (-log_scale).exp() + log_scale).mean()
+        return self._distance(image, label) + self.blend * self._distance(blend, label) + self.forecast * forecast
+
+    def _distance(self, image: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        difference = image - label
+        rmse = difference.square().flatten(1).mean(1).add(1e-8).sqrt()
+        near = self.log_rmse * (rmse + LEAST_RMSE).log().mean()
+        return difference.abs().mean() + near + self.ssim * self.dissimilarity(image, label)
