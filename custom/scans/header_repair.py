@@ -214,7 +214,7 @@ def _to_mm(path: Path, header, unit: str | None, has_sform: bool, notes: list[st
         others = [name for name in UNITS if plausible(name)]
         if said in UNITS and chosen != "mm" and "mm" in others:
             told = ", ".join(f"{size:g}" for size in sizes)
-            doubts.append(f"lengths are said to be in {said}, but voxels of {told} are plausible in mm only: taken as mm")
+            doubts.append(f"lengths are said to be in {said}, but voxels of {told} fit mm only: taken as mm")
             chosen = "mm"
         else:
             told = " x ".join(f"{size * UNITS[chosen]:g}" for size in sizes)
