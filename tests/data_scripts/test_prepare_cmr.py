@@ -290,3 +290,47 @@ def test_files_of_the_user_are_not_replaced(tmp_path):
     prepare(str(tmp_path / "in"), str(tmp_path / "out"), spacing=0, size=0)
     np.testing.assert_array_equal(array_of(mine), heart(seed=1))
     np.testing.assert_array_equal(array_of(tmp_path / "out/p-2.nii.gz"), heart())
+
+
+def test_nnunet_tree(tmp_path):
+    for k, frame in ((1, 1), (1, 12), (2, 1)):
+        case = f"patient{k:03d}_frame{frame:02d}"
+        save(tmp_path / f"in/imagesTr/{case}_0000.nii.gz", heart(seed=20 * k + frame))
+        save(tmp_path / f"in/labelsTr/{case}.nii.gz", mask(heart()))
+    for root, labels in (("in", 3), ("in/imagesTr", 0)):
+        out = tmp_path / f"out{labels}"
+        prepare(str(tmp_path / root), str(out), spacing=0, size=0)
+        entries = [e for part in json.loads((out / "datalist.json").read_text()).values() for e in part]
+        assert sorted(e["patient"] for e in entries) == ["patient001", "patient001", "patient002"]
+        assert sum("label" in e for e in entries) == labels and all("_frame" in e["image"] for e in entries)
+
+
+def test_ukbb_cardiac_and_bids_trees(tmp_path, caplog):
+    caplog.set_level("INFO")
+    cine = heart(phases=3)
+    for subject in ("1000001", "1000002"):
+        folder = tmp_path / "ukb" / subject
+        save(folder / "sa.nii.gz", cine)
+        save(folder / "seg_sa.nii.gz", mask(cine)[..., None].repeat(3, axis=3).astype(np.float64))
+        save(folder / "sa_ED.nii.gz", cine[..., 0])
+        save(folder / "label_sa_ED.nii.gz", mask(cine))
+        name = f"sub-{subject}_acq-sax"
+        save(tmp_path / f"bids/sub-{subject}/cmr/{name}_cine.nii.gz", cine)
+        save(tmp_path / f"bids/derivatives/sub-{subject}/{name}_dseg.nii.gz", mask(cine))
+    save(tmp_path / "bids/derivatives/other_dseg.nii.gz", mask(cine))
+    for tree in ("ukb", "bids"):
+        prepare(str(tmp_path / tree), str(tmp_path / f"out_{tree}"), spacing=0, size=0, fractions="1,0,0")
+        entries = load_datalist(tmp_path / f"out_{tree}/datalist.json", "training")
+        assert len(entries) == 2 and {"1000001" in e["patient"] for e in entries} == {True, False}
+        assert all(array_of(e["label"]).max() == 1 for e in entries)
+    assert "left out 1 label maps without an image of their name" in caplog.text
+
+
+def test_a_label_map_by_its_values_is_asked_about(tmp_path):
+    save(tmp_path / "in/p.nii.gz", heart())
+    save(tmp_path / "in/q.nii.gz", mask(heart()).astype(np.float32))
+    done = run("--input", tmp_path / "in", "--output_dir", tmp_path / "out")
+    assert done.returncode == 1 and "q.nii.gz: holds the values 0, 1 and no others, as a label map does" in done.stderr
+    # The remedy works.
+    (tmp_path / "in/q.nii.gz").rename(tmp_path / "in/q_seg.nii.gz")
+    assert run("--input", tmp_path / "in", "--output_dir", tmp_path / "out").returncode == 0

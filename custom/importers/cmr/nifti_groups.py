@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,18 @@ from custom.scans.nifti import SUFFIXES, open_nifti, stem
 from custom.scans.scan import Scan
 from custom.scans.stacks import inspect_stack, read_slices
 
-MASK = re.compile(r"_(gt|labels?|seg|mask|lv)$", re.IGNORECASE)
+MASK = re.compile(
+    r"_(gt|labels?|lbl|seg|segmentation|dseg|probseg|masks?|lv|truth|annotation)$"
+    r"|^(seg|seg\d|labels?|masks?|gt|segmentation)_",
+    re.IGNORECASE,
+)
+"""Words that tell a label map: ACDC, M&Ms and Sunnybrook at the end, BIDS too (`_dseg`), ukbb_cardiac in front."""
+MASK_FOLDER = re.compile(r"^(labels?|masks?|seg|segs|segmentations?|gt|ground_?truth)(Tr|Ts|Va|Val)?$", re.IGNORECASE)
+IMAGE_FOLDER = re.compile(r"^images?(Tr|Ts|Va|Val)?$", re.IGNORECASE)
+"""Folders of nnU-Net (`imagesTr`, `labelsTr`) and the like, which name no patient."""
+CHANNEL = re.compile(r"_000\d$")
+"""What nnU-Net puts behind the name of a case, in a folder of images."""
+MAX_LABEL_VALUES = 8
 PART = re.compile(r"_(4d|sax?|cine|image|img|(?:phase|frame|t)_?\d+|ed|es)$", re.IGNORECASE)
 """Words at the end of a file name that tell what a file is of a scan, not which scan it is."""
 LONG_AXIS = re.compile(r"_(la|lax|[234]ch)(_|$)", re.IGNORECASE)
@@ -41,7 +52,14 @@ class NiftiGroup:
     centring_masks: tuple[Path, ...] = ()
 
 
-def group_files(paths: Sequence[Path], frames: str = "cine") -> list[NiftiGroup]:
+def is_mask(path: Path) -> bool:
+    """Whether the name of a file, or of its folder, says that it is a label map."""
+    return bool(MASK.search(stem(path)) or MASK_FOLDER.match(path.parent.name))
+
+
+def group_files(
+    paths: Sequence[Path], frames: str = "cine", others: Mapping[str, Path] | None = None
+) -> list[NiftiGroup]:
     """Tell scans, phases and masks of a folder apart by their names.
 
     ACDC: `patient001_4d`, `patient001_frame01`, `patient001_frame01_gt`. M&Ms: `A0S9V9_sa`, `A0S9V9_sa_gt`; M&Ms-2:
@@ -51,17 +69,18 @@ def group_files(paths: Sequence[Path], frames: str = "cine") -> list[NiftiGroup]
     Args:
         paths: NIfTI files of one folder.
         frames: where a scan has both a cine and single phases: "cine" takes the cine, "single" the phases.
+        others: label maps of other folders by :func:`mask_key`, for images without one in their own folder.
     """
-    images = [path for path in paths if not MASK.search(stem(path)) and not LONG_AXIS.search(stem(path))]
-    masks = {MASK.sub("", stem(path)): path for path in paths if MASK.search(stem(path))}
+    images = [path for path in paths if not is_mask(path) and not LONG_AXIS.search(stem(path))]
+    masks = {**(others or {}), **{mask_key(path): path for path in paths if is_mask(path)}}
     groups: dict[str, list[Path]] = {}
     for path in images:
         groups.setdefault(scan_name(path), []).append(path)
     found = []
     for name, files in groups.items():
         files = sorted(files, key=lambda path: stem(path).lower())
-        of_file = {path: masks.get(stem(path)) or masks.get(re.sub(r"_(image|img)$", "", stem(path))) for path in files}
-        cines = [path for path in files if _is_cine_name(path)]
+        of_file = {path: next(filter(None, map(masks.get, _image_keys(path))), None) for path in files}
+        cines = [path for path in files if _is_cine_name(path) or (len(files) > 1 and stem(path) == name)]
         single = [path for path in files if path not in cines]
         kept = files
         if cines and single:
@@ -73,10 +92,45 @@ def group_files(paths: Sequence[Path], frames: str = "cine") -> list[NiftiGroup]
 
 def scan_name(path: Path) -> str:
     """The file name without the words that tell its part of the scan: phase, frame, cine, image."""
-    name = stem(path)
+    name = _case(path)
     while (shorter := PART.sub("", name)) != name and shorter:
         name = shorter
     return name
+
+
+def mask_key(path: Path) -> str:
+    """What the name of a label map has in common with that of its image."""
+    return MASK.sub("", stem(path)) or stem(path)
+
+
+def _image_keys(path: Path) -> list[str]:
+    name = _case(path)
+    keys = [stem(path), name, re.sub(r"_(image|img)$", "", name)]
+    return [*keys, name.rpartition("_")[0]] if name.startswith("sub-") else keys  # BIDS: the suffix tells the contrast
+
+
+def _case(path: Path) -> str:
+    """The file name, in a folder of nnU-Net without the channel."""
+    return CHANNEL.sub("", stem(path)) if IMAGE_FOLDER.match(path.parent.name) else stem(path)
+
+
+def check_is_image(path: Path, slices: np.ndarray) -> None:
+    """Refuse what is a label map by its values.
+
+    Args:
+        path: of the file, for the message.
+        slices: of any shape.
+
+    Raises:
+        InputError: it holds a few whole numbers and nothing else.
+    """
+    if slices.dtype.kind == "f" and not np.array_equal(slices[:1], np.rint(slices[:1])):
+        return
+    found = np.unique(slices)
+    if len(found) <= MAX_LABEL_VALUES and np.array_equal(found, np.rint(found)):
+        told = ", ".join(f"{value:g}" for value in found)
+        fault = f"holds the values {told} and no others, as a label map does"
+        raise InputError(path, fault, f"name it {stem(path)}_seg if it is one, or leave it out of --input")
 
 
 def _is_cine_name(path: Path) -> bool:
@@ -103,6 +157,7 @@ def read_group(group: NiftiGroup, names: Sequence[str], axis: int | None = None)
     for path, mask, name in zip(group.images, group.masks, names, strict=True):
         info = inspect_stack(path, axis)
         slices = read_slices(info)
+        check_is_image(path, slices)
         label = _read_mask(mask, info) if mask else None
         volumes.append(CmrVolume(name, info, slices, label))
     first = volumes[0].info

@@ -71,7 +71,7 @@ def grow(
     """The datalist of a folder with the entries of this run in it.
 
     Entries of other sources stay as long as their images are there, patients that are in a section stay in it, and new
-    patients go to the section that is furthest below its share. Without other sources the split is made anew.
+    patients go to the section that is furthest below its share. Without entries of others the split is made anew.
 
     Args:
         folder: with the `datalist.json` of earlier runs, if any.

@@ -16,7 +16,15 @@ from scipy.spatial.transform import Rotation
 
 from custom.errors import InputError
 from custom.importers.cmr.dicom import DicomImage
-from custom.importers.cmr.slices import DUPLICATES, SortedStack, distinct_positions, sort_slices
+from custom.importers.cmr.slices import (
+    DUPLICATES,
+    SortedStack,
+    are_parts_of_a_cycle,
+    distinct_positions,
+    is_regular,
+    on_lines,
+    sort_slices,
+)
 
 ORIENTATION_TOLERANCE = 2e-3
 """Of direction cosines, 0.1 degrees: scanners round them at the sixth digit."""
@@ -72,8 +80,9 @@ def sort_stacks(
 
     Images of a series with the same matrix, pixel spacing, image type and orientation are a stack if they lie at
     `min_slices` positions or more. Series with fewer, as of scanners that give each slice a series of its own, are put
-    together if all this and their descriptions agree but for numbers. What still has fewer is a long-axis view, a
-    localiser or the like.
+    together if all this and their descriptions agree but for numbers. So are series that continue each other's grid,
+    and series at the same positions that are phases of one heart cycle. What still has fewer is a long-axis view, a
+    localiser or the like; slices that continue the grid of a stack whose description is another one are a fault.
 
     Args:
         where: folder or zip they are from, for messages.
@@ -90,6 +99,7 @@ def sort_stacks(
     notes = [f"left out {len(images) - len(kept)} images: --series does not match"] if len(kept) < len(images) else []
     stacks, small = _grouped(kept, options.min_slices)
     frames = _orientations(kept)
+    continuing: list[InputError] = []
     for group in small:
         tilt = _tilted_against(group, stacks, frames)
         if tilt:
@@ -97,12 +107,18 @@ def sort_stacks(
             fault = f"slices differ in orientation: {n} of {group.told()} by {degrees:.1f} degrees from {other.told()}"
             raise InputError(where, fault, "remove them from the folder, or take the series apart")
         where_told = f"{group.num_positions} position{'s' * (group.num_positions > 1)}"
-        notes.append(f"left out {len(group.images)} images of {group.told()}: {where_told}, no stack")
+        told = f"left out {len(group.images)} images of {group.told()}: {where_told}, no stack"
+        notes.append(told)
+        stack = next((stack for stack in stacks if _adjoins(group, stack)), None)
+        if stack:
+            fault = f"{told}, but they continue the grid of {stack.told()}"
+            remedy = "give both series one SeriesDescription, or leave them out with --series"
+            continuing.append(InputError(where, fault, remedy))
     if not stacks:
         found = "; ".join(notes) or "no images"
         tilts = "" if not _nearly_parallel(small, frames, options.min_slices) else ", slices differ in orientation"
         raise InputError(where, f"holds no stack of {options.min_slices} slices ({found}){tilts}", "see --min_slices")
-    found, faults = [], []
+    found, faults = [], continuing
     for group in stacks:
         try:
             found += sort_slices(
@@ -141,9 +157,52 @@ def _grouped(images: Sequence[DicomImage], min_slices: int) -> tuple[list[_Group
     first = group_by([(image.series, *_matrix(image)) for image in images], images)
     stacks = [group for group in first if group.num_positions >= min_slices]
     rest = [image for group in first if group not in stacks for image in group.images]
-    pooled = group_by([(re.sub(r"\d+", "#", image.description), *_matrix(image)) for image in rest], rest)
-    stacks += [group for group in pooled if group.num_positions >= min_slices]
-    return stacks, [group for group in pooled if group not in stacks]
+    pooled = group_by([_family(image) for image in rest], rest)
+    groups = _joined([*stacks, *pooled], min_slices)
+    return tuple([g for g in groups if (g.num_positions >= min_slices) == enough] for enough in (True, False))
+
+
+def _joined(groups: Sequence[_Group], min_slices: int) -> list[_Group]:
+    """Groups of like series put together where they are parts of one stack: of its slices, or of its heart cycle."""
+    groups = list(groups)
+    k = 0
+    while k < len(groups):
+        first = groups[k]
+        other = next((g for g in groups[k + 1 :] if _are_one(first, g, min_slices)), None)
+        if other is None:
+            k += 1
+            continue
+        groups.remove(other)
+        groups[k] = _Group(_family(first.images[0]), first.orientation, first.images + other.images)
+        k = 0
+    return groups
+
+
+def _are_one(first: _Group, second: _Group, min_slices: int) -> bool:
+    if first.orientation != second.orientation or _family(first.images[0]) != _family(second.images[0]):
+        return False
+    union = first.images + second.images
+    depths, slices = distinct_positions(union)
+    few, many = sorted((first.num_positions, second.num_positions))
+    if len(depths) == few == many:  # the same positions
+        return len(on_lines(union)) == 1 and all(are_parts_of_a_cycle(images) for images in slices)
+    if len(depths) < max(min_slices, many + 1) or not is_regular(np.diff(depths)) or len(on_lines(union)) > 1:
+        return False
+    alike = len({len(images) for images in slices}) == 1
+    return few < min_slices or (len(depths) == few + many and alike)
+
+
+def _adjoins(group: _Group, stack: _Group) -> bool:
+    """Whether slices lie where the stack would go on, whatever they are called."""
+    if group.orientation != stack.orientation or _matrix(group.images[0]) != _matrix(stack.images[0]):
+        return False
+    depths, _ = distinct_positions(stack.images + group.images)
+    new = len(depths) - stack.num_positions
+    return new > 0 and is_regular(np.diff(depths)) and len(on_lines(stack.images + group.images)) == 1
+
+
+def _family(image: DicomImage) -> tuple:
+    return re.sub(r"\d+", "#", image.description), *_matrix(image)
 
 
 def _matrix(image: DicomImage) -> tuple:

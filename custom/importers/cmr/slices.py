@@ -19,6 +19,10 @@ DUPLICATES = ("error", "first", "last")
 SAME_POSITION_MM = 0.1
 SAME_LINE_MM = 0.5
 """How far the slices of a stack may lie beside the line through the others."""
+SAME_LEANING_LINE_MM = 0.1
+"""The same for a line that leans against the normal: scanners state positions to a micrometre."""
+MIN_PHASE_MS = 10.0
+"""Between phases of a cine; images of two acquisitions can be closer."""
 SPACING_TOLERANCE = 0.05
 SAME_TIME_MS = 0.5
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
@@ -80,17 +84,36 @@ def sort_slices(
     ]
 
 
-def _lines(where: Path, told: str, images: Sequence[DicomImage], min_slices: int) -> list[list[DicomImage]]:
-    """Images in sets whose first pixels lie on a line along the normal."""
+def on_lines(images: Sequence[DicomImage]) -> list[tuple[np.ndarray, list[DicomImage]]]:
+    """Images in sets whose first pixels lie on one line, each with the place in the plane where the line starts.
+
+    The line may lean against the normal, as the third column of an affine can; several lines are parallel to it.
+    """
+    axes, normal = images[0].orientation, images[0].normal
+    offsets = np.array([axes @ image.position for image in images])
+    depths = np.array([normal @ image.position for image in images])
+    if np.ptp(depths) > SAME_POSITION_MM:
+        design = np.stack([np.ones_like(depths), depths - depths.mean()], axis=1)
+        fit = np.linalg.lstsq(design, offsets, rcond=None)[0]
+        if np.linalg.norm(offsets - design @ fit, axis=1).max() <= SAME_LEANING_LINE_MM:
+            return [(offsets[0], list(images))]
     lines: list[tuple[np.ndarray, list[DicomImage]]] = []
-    axes = images[0].orientation
-    for image in images:
-        offset = axes @ image.position
+    for image, offset in zip(images, offsets, strict=True):
         near = [line for start, line in lines if np.linalg.norm(offset - start) <= SAME_LINE_MM]
         if near:
             near[0].append(image)
         else:
             lines.append((offset, [image]))
+    return lines
+
+
+def _lines(where: Path, told: str, images: Sequence[DicomImage], min_slices: int) -> list[list[DicomImage]]:
+    """The sets of :func:`on_lines`, each a stack of its own.
+
+    Raises:
+        InputError: a set is too small for that.
+    """
+    lines = on_lines(images)
     if len(lines) > 1 and min(len(distinct_positions(line)[0]) for _, line in lines) < min_slices:
         main = max(lines, key=lambda item: len(item[1]))
         off = next(item for item in lines if item is not main)
@@ -106,15 +129,16 @@ def _interleaved(sets: Sequence[list[DicomImage]], min_slices: int) -> list[list
     for images in sets:
         depths, slices = distinct_positions(images)
         gaps = np.diff(depths)
-        alternate = len(depths) >= 2 * min_slices and all(_is_regular(gaps[k::2]) for k in (0, 1))
-        if alternate and not _is_regular(gaps):
+        alternate = len(depths) >= 2 * min_slices and all(is_regular(gaps[k::2]) for k in (0, 1))
+        if alternate and not is_regular(gaps):
             found += [[image for part in slices[k::2] for image in part] for k in (0, 1)]
         else:
             found.append(list(images))
     return found
 
 
-def _is_regular(gaps: np.ndarray) -> bool:
+def is_regular(gaps: np.ndarray) -> bool:
+    """Whether distances between neighbouring slices are equal."""
     return bool(np.abs(gaps - np.median(gaps)).max() <= SPACING_TOLERANCE * np.median(gaps))
 
 
@@ -159,7 +183,7 @@ def _one_stack(
 
 def _check_gaps(where: Path, told: str, depths: np.ndarray) -> None:
     gaps = np.diff(depths)
-    if _is_regular(gaps):
+    if is_regular(gaps):
         return
     spacing = float(np.median(gaps))
     widest = int(np.argmax(gaps))
@@ -182,9 +206,59 @@ def _clock(slices: Sequence[Sequence[DicomImage]]) -> str:
             continue
         if any(len(set(part)) > 1 for part in values if len(part) > 1):
             return attribute
-    # Equal times that are not 0 are a statement: the images are there twice.
+    # Equal times that are not 0 are a statement: the images are there twice. With three and more of them in each slice,
+    # counted, the time is a delay and the images are phases.
     stated = all(image.trigger_ms for part in several for image in part)
+    if stated and len(several) == len(slices) and all(_are_counted(part) for part in slices):
+        return "instance"
     return "trigger_ms" if several and stated else "instance"
+
+
+def _are_counted(images: Sequence[DicomImage]) -> bool:
+    numbers = {image.instance for image in images}
+    return len(numbers) == len(images) >= 3 and len({image.series for image in images}) == 1
+
+
+def are_parts_of_a_cycle(images: Sequence[DicomImage]) -> bool:
+    """Whether images of several series at one position are phases of one cycle: their times differ, without overlap."""
+    runs: dict[str, list[DicomImage]] = {}
+    for image in images:
+        runs.setdefault(image.series, []).append(image)
+    for attribute, apart in (("trigger_ms", MIN_PHASE_MS), ("temporal", 1)):
+        if any(getattr(image, attribute) is None for image in images):
+            continue
+        spans = sorted(
+            (min(times), max(times)) for times in ([getattr(i, attribute) for i in r] for r in runs.values())
+        )
+        if all(after[0] - before[1] >= apart for before, after in zip(spans, spans[1:], strict=False)):
+            return True
+    return False
+
+
+def _runs(images: Sequence[DicomImage]) -> list[list[DicomImage]]:
+    """Images of one position by acquisition: series, unless these are phases of one cycle, then repeats within them."""
+    runs: dict[str, list[DicomImage]] = {}
+    one = are_parts_of_a_cycle(images)
+    for image in sorted(images, key=lambda image: image.acquired):
+        runs.setdefault("" if one else image.series, []).append(image)
+    return [part for run in runs.values() for part in _repeats(run)]
+
+
+def _repeats(run: list[DicomImage]) -> list[list[DicomImage]]:
+    """A run of images in order of acquisition, cut where the heart cycle starts again, if that gives whole cycles."""
+    if len(run) < 4 or any(image.trigger_ms is None for image in run):
+        return [run]
+    parts = [[run[0]]]
+    for before, image in zip(run, run[1:], strict=False):
+        if image.trigger_ms < before.trigger_ms:
+            parts.append([])
+        parts[-1].append(image)
+    spans = [(part[0].trigger_ms, part[-1].trigger_ms) for part in parts]
+    overlap = all(
+        after[0] < before[1] and before[0] < after[1] for before, after in zip(spans, spans[1:], strict=False)
+    )
+    whole = len(parts) > 1 and len({len(part) for part in parts}) == 1 and len(parts[0]) > 1
+    return parts if whole and overlap else [run]
 
 
 def _in_time(
@@ -201,15 +275,13 @@ def _in_time(
     def key(image: DicomImage) -> tuple:
         return getattr(image, attribute), image.acquired
 
-    runs: dict[str, list[DicomImage]] = {}
-    for image in sorted(images, key=lambda image: image.acquired):
-        runs.setdefault(image.series, []).append(image)
+    runs = _runs(images)
     place = f"{told}: slice {k + 1} (at {depths[k]:.1f} mm)"
     remedy = "remove one of them, or choose with --duplicates first or last"
     if len(runs) > 1 and duplicates == "error":
-        names = ", ".join(run[0].told() for run in runs.values())
+        names = ", ".join(dict.fromkeys(run[0].told() for run in runs))
         raise InputError(where, f"{place} was acquired {len(runs)} times ({names})", remedy)
-    chosen = sorted(list(runs.values())[-1 if duplicates == "last" else 0], key=key)
+    chosen = sorted(runs[-1 if duplicates == "last" else 0], key=key)
     kept: list[DicomImage] = []
     same = SAME_TIME_MS if attribute == "trigger_ms" else 0
     for image in chosen:
@@ -218,6 +290,8 @@ def _in_time(
         elif duplicates == "error":
             told_time = f"{attribute.removesuffix('_ms')} {getattr(image, attribute):g}"
             fault = f"{place} has two images of {told_time}: {kept[-1].path.name} and {image.path.name}"
+            if attribute == "trigger_ms":
+                remedy += " if they are one phase; of phases remove the TriggerTime, then InstanceNumber counts"
             raise InputError(where, fault, remedy)
         elif duplicates == "last":
             kept[-1] = image

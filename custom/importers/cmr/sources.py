@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,10 +23,19 @@ from pydicom.errors import InvalidDicomError
 from pydicom.misc import is_dicom
 
 from custom.errors import InputError
-from custom.importers.cmr.nifti_groups import NiftiGroup, group_files, nifti_files, scan_name
+from custom.importers.cmr.nifti_groups import (
+    IMAGE_FOLDER,
+    NiftiGroup,
+    group_files,
+    is_mask,
+    mask_key,
+    nifti_files,
+    scan_name,
+)
 from custom.scans.nifti import SUFFIXES, stem
 from custom.scans.provenance import sha256_of
 
+logger = logging.getLogger("prepare_cmr")
 KINDS = ("auto", "dicom", "zip", "nifti")
 UKB_NAME = re.compile(r"^(\d+)_\d{5}_\d+_\d+$")
 """UK Biobank bulk files: participant_field_visit_instance."""
@@ -178,19 +189,35 @@ def _file_source(path: Path, frames: str, pattern: str | None) -> list[CmrSource
 
 
 def _nifti_sources(root: Path, frames: str, pattern: str | None) -> list[CmrSource]:
-    found = []
+    parts: list[Path] = []
     for parent, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if name[0] != ".")
         if any(name.endswith(SUFFIXES) for name in files):
-            groups = group_files(nifti_files(Path(parent)), frames)
-            found += _from_groups(groups, Path(parent), root, pattern)
+            parts.append(Path(parent))
+    masks = [path for part in parts for path in nifti_files(part) if is_mask(path)]
+    # A name that two label maps of the tree share tells nothing about an image in a third folder.
+    keys = Counter(map(mask_key, masks))
+    others = {mask_key(path): path for path in masks if keys[mask_key(path)] == 1 and _may_lie_apart(path)}
+    found = []
+    for part in parts:
+        found += _from_groups(group_files(nifti_files(part), frames, others), part, root, pattern)
+    groups = [source.group for source in found if source.group]
+    used = {path for group in groups for path in (*group.masks, *group.centring_masks)}
+    if unused := [path for path in masks if path not in used]:
+        first = unused[0].relative_to(root)
+        logger.info("left out %d label maps without an image of their name, such as %s", len(unused), first)
     return found
+
+
+def _may_lie_apart(path: Path) -> bool:
+    """Whether a label map names its case, so that it can be told apart from those of other patients."""
+    return len(mask_key(path)) > 3
 
 
 def _from_groups(groups: Sequence[NiftiGroup], folder: Path, root: Path, pattern: str | None) -> list[CmrSource]:
     found = []
     for group in groups:
-        folders = folder.relative_to(root).parts
+        folders = tuple(name for name in folder.relative_to(root).parts if not IMAGE_FOLDER.match(name))
         patient = folders[0] if folders else group.name
         if group.name.startswith(folder.name) and folders:
             patient = folder.name

@@ -189,3 +189,63 @@ def test_no_stack_says_what_there_is():
 def test_wrong_options_are_told(wrong):
     with pytest.raises(InputError, match=f"--{next(iter(wrong))}"):
         DicomOptions(**wrong)
+
+
+@pytest.mark.parametrize("first", [7, 5, 2])
+def test_slices_in_two_series_of_one_description_are_one_stack(first):
+    images = [i for k in range(10) for i in stack([10 * k], series=str(1 + (k >= first)), description="sax")]
+    found, _, faults = sort(images)
+    assert [len(s.images) for s in found] == [10] and not faults
+    odd = [i for k in range(10) for i in stack([10 * k], series=str(1 + k % 2), description="sax")]
+    assert [len(s.images) for s in sort(odd)[0]] == [10]
+
+
+def test_slices_of_another_description_that_continue_a_stack_are_a_fault():
+    images = stack(range(0, 60, 10), description="sax") + stack([60, 70], series="2", description="base")
+    found, _, faults = sort(images)
+    assert len(found) == 1 and len(faults) == 1
+    assert "2 positions, no stack, but they continue the grid of series 1 (sax)" in str(faults[0])
+    # The remedy works.
+    assert not sort(images, series="^sax$")[2]
+
+
+@pytest.mark.parametrize("clock", ["trigger_ms", "temporal"])
+def test_a_series_for_each_phase_is_a_cine(clock):
+    images = []
+    for t in range(3):
+        time = {"trigger_ms": 40.0 * t if clock == "trigger_ms" else None, "temporal": t + 1}
+        images += [image(d, t, series=str(10 + t), description="cine", **time) for d in range(0, 60, 10)]
+    found, _, _ = sort(images)
+    assert [(len(s.images), len(s.images[0])) for s in found] == [(6, 3)]
+    assert [i.series for i in found[0].images[2]] == ["10", "11", "12"]
+
+
+def test_two_runs_in_one_series_are_not_one_cine():
+    images = [
+        image(d, t, trigger_ms=40.0 * t + 3.7 * run, instance=1000 * run + d + t, acquired=(1, run, "", d + t))
+        for run in (0, 1)
+        for d in range(0, 50, 10)
+        for t in range(3)
+    ]
+    assert "slice 1 (at 0.0 mm) was acquired 2 times" in refusal(images)
+    assert [i.trigger_ms for i in sort(images, duplicates="last")[0][0].images[0]] == [3.7, 43.7, 83.7]
+
+
+@pytest.mark.parametrize("lean", [0.05, 0.1, 1.0])
+def test_a_leaning_stack_is_one_and_its_affine_leans(lean):
+    found, _, _ = sort([i for k in range(12) for i in stack([10 * k], offset=(lean * k, 0.0))])
+    assert [len(s.images) for s in found] == [12]
+    third = (10 * TURN[2] + lean * TURN[0]) * [-1, -1, 1]
+    np.testing.assert_allclose(found[0].affine[:3, 2], third, atol=1e-9)
+
+
+def test_phases_of_one_trigger_time_go_by_instance_number():
+    images = [image(d, t, trigger_ms=600.0, instance=10 * d + t) for d in range(0, 50, 10) for t in range(3)]
+    found = sort(images)[0][0]
+    assert [i.instance for i in found.images[1]] == [100, 101, 102] and found.phase_ms is None
+
+
+def test_a_series_for_each_file_is_a_cine():
+    images = [image(d, t, series=f"1.{d}.{t}", description="cine") for d in range(0, 50, 10) for t in range(3)]
+    found = sort(images)[0][0]
+    assert (len(found.images), len(found.images[0])) == (5, 3)
