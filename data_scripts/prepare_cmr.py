@@ -38,7 +38,7 @@ from custom.importers.cmr.record import (
 )
 from custom.importers.cmr.scan import ConversionOptions, write_scan
 from custom.importers.cmr.series import DicomOptions
-from custom.importers.cmr.sources import CmrSource, find_sources, fingerprint, place, renamed
+from custom.importers.cmr.sources import CmrSource, find_sources, fingerprint, header_patient, place, renamed
 from custom.importers.cmr.study import read_source
 from custom.importers.intake import check_apart, check_arguments, write_fates
 from custom.scans.nifti import check_output_dir
@@ -75,6 +75,7 @@ def prepare(
     Args:
         input: a scan, or a folder of scans. A folder that a NIfTI file is named after names the patient (ACDC, M&Ms),
             else the first folder below input, else the file without its phase; of a UK Biobank zip its first number.
+            Of DICOM folders the PatientID goes first, unless it says that it is none.
         output_dir: gets <name>.nii.gz and .json, labels/ where there are masks, and datalist.json.
         source: dicom, zip (UK Biobank), nifti (ACDC, M&Ms, plain), or auto for all of them.
         spacing: pixel of the crop in mm, in plane only; 0 keeps the scanner's pixels, which are then copied.
@@ -114,7 +115,13 @@ def prepare(
     entries, failures, names, records, fates = [], 0, set(), read_records(folder), []
     with logging_redirect_tqdm():
         for item in tqdm(sources, desc="scans", disable=len(sources) == 1):
-            patient = aliases.get(item.patient, item.patient)
+            patient = item.patient
+            if not patient_pattern and (stated := header_patient(item)) and stated != patient:
+                logger.info(
+                    "%s: patient %s by its PatientID; --patient_pattern takes it from the path", patient, stated
+                )
+                patient = stated
+            patient = aliases.get(patient, aliases.get(item.patient, patient))
             made, reasons = [], []
             try:
                 made, faults = _convert(item, folder, patient, options, dicom, settings, names, records)

@@ -67,7 +67,9 @@ def load_mended(path: str | Path, unit: str | None = None) -> MendedNifti:
         return _load(path, unit)
     except InputError:
         raise
-    except (nib.filebasedimages.ImageFileError, HeaderDataError, EOFError, OSError, ValueError, zlib.error) as error:
+    except (EOFError, zlib.error) as error:
+        raise InputError(path, f"cannot be read to its end ({error})", _EXPORT_AGAIN) from error
+    except (nib.filebasedimages.ImageFileError, HeaderDataError, OSError, ValueError) as error:
         reason = " ".join(str(error).replace(str(path), "the file").split()) or type(error).__name__
         raise InputError(path, f"is not a NIfTI image ({reason})", "export it again as NIfTI (.nii.gz)") from error
 
@@ -168,10 +170,7 @@ def _mend(path: Path, header, unit: str | None, notes: list[str], doubts: list[s
         notes.append(f"the duration of a phase is {duration:g}: {'its sign' if pixdim[4] else 'it'} is dropped")
     _mend_quaternion(path, header, has_sform, notes)
     if int(header["sform_code"]) > 0 and not has_sform:
-        if int(header["qform_code"]) <= 0:
-            raise InputError(path, "has no valid affine in its header", "set the voxel spacing in the header")
-        header["sform_code"] = 0
-        doubts.append("the sform is no valid affine: the qform is taken")
+        raise InputError(path, "has no valid affine in its header", "set the voxel spacing in the header")
     _to_mm(path, header, unit, has_sform, notes, doubts)
 
 
@@ -214,13 +213,15 @@ def _to_mm(path: Path, header, unit: str | None, has_sform: bool, notes: list[st
         others = [name for name in UNITS if plausible(name)]
         if said in UNITS and chosen != "mm" and "mm" in others:
             told = ", ".join(f"{size:g}" for size in sizes)
-            doubts.append(f"lengths are said to be in {said}, but voxels of {told} fit mm only: taken as mm")
+            doubts.append(
+                f"lengths are said to be in {said}, but voxels of {told} are plausible in mm only: taken as mm"
+            )
             chosen = "mm"
         else:
             told = " x ".join(f"{size * UNITS[chosen]:g}" for size in sizes)
             hint = f", in {others[0]} they would be plausible" if others else ""
             raise InputError(
-                path, f"has voxels of {told} mm{hint}", "mend the spacing or xyzt_units of the header, or say --unit"
+                path, f"has voxels of {told} mm{hint}", "mend the spacing or the unit (xyzt_units) in the header"
             )
     if chosen != "mm":
         scale = UNITS[chosen]
@@ -257,7 +258,7 @@ def _check_length(path: Path, image_file: Path, image: nib.Nifti1Pair) -> None:
 def _compare_forms(image: nib.Nifti1Image, doubts: list[str]) -> None:
     """Note where the header contradicts itself; nibabel and this project follow the sform."""
     header = image.header
-    if int(header["sform_code"]) <= 0:
+    if int(header["sform_code"]) <= 0 or len(image.shape) < 3:
         return
     sizes, zooms = voxel_sizes(image.affine), np.array(header.get_zooms()[:3], np.float64)
     if (np.abs(sizes - zooms[: len(sizes)]) > SAME_SPACING * sizes).any():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import logging
 import math
 import os
 import tempfile
@@ -24,7 +25,9 @@ from nibabel.affines import voxel_sizes
 from nibabel.spatialimages import HeaderDataError
 
 from custom.errors import InputError
+from custom.scans.header_repair import load_mended
 
+logger = logging.getLogger(__name__)
 SUFFIXES = (".nii.gz", ".nii")
 COMPRESSION_LEVEL = 1
 """Speckle and noise hardly compress: higher gzip levels cost minutes and save a few per cent."""
@@ -80,12 +83,13 @@ def check_output_dir(output_dir: str | Path) -> Path:
     return folder
 
 
-def open_nifti(path: str | Path, convert: str) -> nib.Nifti1Image:
+def open_nifti(path: str | Path, convert: str, mend: bool = False) -> nib.Nifti1Image:
     """Open a NIfTI file and check all that its header can tell; the values stay on disk.
 
     Args:
         path: a `.nii` or `.nii.gz` file.
         convert: what to do with a file of another kind; for messages.
+        mend: what can be mended in the header of a cardiac stack without a guess, and bring lengths to mm.
 
     Raises:
         InputError: missing, not a NIfTI file, or an affine that is not finite or singular.
@@ -94,7 +98,10 @@ def open_nifti(path: str | Path, convert: str) -> nib.Nifti1Image:
     if not path.is_file():
         raise InputError(path, "no such file", "check the path")
     try:
-        image = nib.load(path)
+        image = _load_mended(path) if mend else nib.load(path)
+    except InputError as error:
+        remedy = convert if error.fault.startswith("is not a NIfTI image") else error.remedy
+        raise InputError(path, error.fault, remedy) from error
     # ValueError: an impossible quaternion of the qform.
     except (nib.filebasedimages.ImageFileError, HeaderDataError, EOFError, OSError, ValueError, zlib.error) as error:
         reason = str(error).replace(str(path), "the file").splitlines()[0]
@@ -104,6 +111,13 @@ def open_nifti(path: str | Path, convert: str) -> nib.Nifti1Image:
     if not _is_regular(image.affine):
         raise InputError(path, "has no valid affine in its header", "set the voxel spacing in the header")
     return image
+
+
+def _load_mended(path: Path) -> nib.Nifti1Image:
+    mended = load_mended(path)
+    for line in (*mended.notes, *mended.doubts):
+        logger.warning("%s: %s", path, line)
+    return mended.image
 
 
 def _is_regular(affine: np.ndarray) -> bool:

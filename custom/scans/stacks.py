@@ -20,6 +20,7 @@ from custom.errors import InputError
 from custom.geometry import through_plane_axis
 from custom.scans.nifti import NiftiWriter, find_nifti, open_nifti, output_header, stored_header
 from custom.scans.scan import Scan
+from custom.scans.tissue import tissue_range
 
 STACK_PERCENTILES = (0.5, 99.5)
 """Of all slices and phases together (methods.md B17): what [0, 1] stands for."""
@@ -42,7 +43,7 @@ def inspect_stack(path: str | Path, axis: int | None = None) -> Scan:
         InputError: not a readable NIfTI, not a gray 3D or 4D array, fewer than two slices, NaN or Inf, constant.
     """
     path = Path(path)
-    image = open_nifti(path, _CONVERT)
+    image = open_nifti(path, _CONVERT, mend=True)
     shape = _gray_shape(path, image)
     if axis is None:
         axis = through_plane_axis(image.affine)
@@ -71,12 +72,12 @@ def _gray_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, ...]:
     while len(shape) > 4 and shape[-1] == 1:
         shape = shape[:-1]
     if image.get_data_dtype().kind not in "iuf":
-        raise InputError(path, "holds colour or complex values, gray is expected", _CONVERT)
+        raise InputError(path, "holds colour or complex values, gray is expected", "save its magnitude or one channel")
     if len(shape) > 4:
         fault = f"is a {len(shape)}D array {shape}, (X, Y, Z) or (X, Y, Z, T) is expected"
         raise InputError(path, fault, "split it into one file per series")
     if 0 in shape:
-        raise InputError(path, f"is an empty array {shape}", _CONVERT)
+        raise InputError(path, f"is an empty array {shape}", "export it again")
     if len(shape) < 3:
         raise InputError(path, "has one slice only", "give a stack of at least two slices")
     return shape
@@ -105,18 +106,12 @@ def _checked_range(path: Path, values: np.ndarray) -> tuple[float, float]:
 def stack_intensity_range(values: np.ndarray) -> tuple[float, float]:
     """(low, high) of a whole stack or cine, any shape: its 0.5 and 99.5 percentiles, in its own units.
 
-    An almost empty image has equal percentiles: its extremes are then the range.
+    Of tissue only (:func:`custom.scans.tissue.tissue_mask`): padding and NaN do not count.
 
     Raises:
         ValueError: the values are constant.
     """
-    flat = values.ravel(order="K")
-    low, high = np.percentile(flat, STACK_PERCENTILES)
-    if low == high:
-        low, high = flat.min(), flat.max()
-    if low == high:
-        raise ValueError(f"The stack is constant, every value is {low}.")
-    return float(low), float(high)
+    return tissue_range(values, STACK_PERCENTILES)
 
 
 def read_slices(info: Scan) -> np.ndarray:
@@ -125,7 +120,9 @@ def read_slices(info: Scan) -> np.ndarray:
     Raises:
         InputError: the file has gone, or can no longer be read.
     """
-    values = _read(info.path, open_nifti(info.path, _CONVERT)).reshape((*info.shape[:3], info.num_phases), order="F")
+    values = _read(info.path, open_nifti(info.path, _CONVERT, mend=True)).reshape(
+        (*info.shape[:3], info.num_phases), order="F"
+    )
     return np.ascontiguousarray(np.moveaxis(values, (info.axis, 3), (0, 1)))
 
 

@@ -334,3 +334,59 @@ def test_a_label_map_by_its_values_is_asked_about(tmp_path):
     # The remedy works.
     (tmp_path / "in/q.nii.gz").rename(tmp_path / "in/q_seg.nii.gz")
     assert run("--input", tmp_path / "in", "--output_dir", tmp_path / "out").returncode == 0
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("micron", 1e3), ("meter", 1e-3)])
+def test_lengths_in_other_units_are_converted(tmp_path, unit, scale):
+    affine = affine_of()
+    affine[:3] *= scale
+    image = nib.Nifti1Image(heart(), affine)
+    image.header.set_xyzt_units(unit)
+    (tmp_path / "in").mkdir()
+    nib.save(image, tmp_path / "in/p.nii.gz")
+    prepare(str(tmp_path / "in"), str(tmp_path / "out"), spacing=0, size=0)
+    made = nib.load(tmp_path / "out/p.nii.gz")
+    np.testing.assert_allclose(made.affine, affine_of(), atol=1e-3)
+    assert made.header.get_xyzt_units()[0] == "mm"
+
+
+def test_headers_that_nibabel_refuses_are_mended(tmp_path):
+    for name, phases, place, values in (("quaternion", 0, 256, [0.6, 0.8, 1e-3]), ("time", 2, 92, [-40.0])):
+        raw = bytearray(save(tmp_path / f"in/{name}.nii", heart(phases=phases)).read_bytes())
+        raw[254:256] = np.int16(1).tobytes()  # sform_code
+        raw[252:254] = np.int16(1).tobytes()  # qform_code
+        raw[place : place + 4 * len(values)] = np.array(values, np.float32).tobytes()
+        (tmp_path / f"in/{name}.nii").write_bytes(raw)
+    plain = save(tmp_path / "plain.nii", heart(seed=3))
+    plain.rename(tmp_path / "in/plain.nii.gz")
+    prepare(str(tmp_path / "in"), str(tmp_path / "out"), spacing=0, size=0)
+    for name in ("quaternion", "time", "plain"):
+        np.testing.assert_allclose(nib.load(tmp_path / f"out/{name}.nii.gz").affine, affine_of(), atol=1e-4)
+
+
+def test_the_patient_of_a_dicom_folder_is_that_of_its_header(tmp_path):
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+
+    for seed, patient in enumerate(("A", "B")):
+        for k in range(4):
+            dataset = Dataset()
+            dataset.file_meta = FileMetaDataset()
+            dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = MRImageStorage
+            dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = f"1.2.{seed}.{k}"
+            dataset.Modality, dataset.PatientID, dataset.StudyInstanceUID = "MR", patient, f"1.{seed}"
+            dataset.SeriesInstanceUID, dataset.SeriesNumber, dataset.InstanceNumber = "1.5", 1, k
+            dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = 20, 24, 1
+            dataset.PhotometricInterpretation, dataset.PixelSpacing = "MONOCHROME2", [1.5, 1.5]
+            dataset.ImageOrientationPatient, dataset.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, 8 * k]
+            dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 1
+            pixels = np.random.default_rng([seed, k]).integers(0, 900, (20, 24)).astype("<i2")
+            dataset.PixelData = pixels.tobytes()
+            path = tmp_path / patient / "DICOM" / f"IM{k}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            dataset.save_as(path, enforce_file_format=True)
+        prepare(str(tmp_path / patient / "DICOM"), str(tmp_path / "out"), spacing=0, size=0)
+    datalist = json.loads((tmp_path / "out/datalist.json").read_text())
+    found = {e["image"]: e["patient"] for part in datalist.values() for e in part}
+    assert found == {"DICOM.nii.gz": "A", "DICOM-2.nii.gz": "B"}

@@ -15,9 +15,9 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.misc import is_dicom
 
 from custom.errors import InputError
+from custom.importers.cmr.dicom_files import is_dicom, open_dicom
 from custom.importers.cmr.sources import visible_files
 
 TAGS = [
@@ -27,6 +27,8 @@ TAGS = [
     *("AcquisitionTime", "SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation", "RescaleSlope"),
     *("RescaleIntercept", "BitsAllocated", "PixelRepresentation"),
 ]
+PIXEL_MM = (0.02, 20.0)
+"""Pixels of a heart's scan, mouse to man."""
 LOCALISERS = ("localiz", "localis", "scout", "survey")
 
 
@@ -95,7 +97,7 @@ def read_headers(folders: Sequence[Path]) -> tuple[list[DicomImage], list[str]]:
         if path.name.upper() == "DICOMDIR" or not is_dicom(path):
             continue
         try:
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
+            header = open_dicom(path, True, TAGS)
             reason = _why_not(header)
             if not reason:
                 images.append(_image(path, header))
@@ -139,6 +141,9 @@ def _image(path: Path, header: Dataset) -> DicomImage:
     number = int(header.get("SeriesNumber") or 0)
     order = (number, int(header.get("AcquisitionNumber") or 0), str(header.get("AcquisitionTime") or ""), instance)
     orientation = np.array(header.ImageOrientationPatient, np.float64).reshape(2, 3)
+    spacing = tuple(float(value) for value in header.PixelSpacing)
+    if len(spacing) != 2 or not all(PIXEL_MM[0] <= value <= PIXEL_MM[1] for value in spacing):
+        raise ValueError(f"its PixelSpacing is {spacing}")
     lengths = np.linalg.norm(orientation, axis=1)
     if np.abs(lengths - 1).max() > 0.01 or abs(orientation[0] @ orientation[1]) > 0.01:
         raise ValueError("its orientation is not two perpendicular unit vectors")
@@ -151,7 +156,7 @@ def _image(path: Path, header: Dataset) -> DicomImage:
         description=str(header.get("SeriesDescription") or "").strip(),
         kind=tuple(map(str, header.get("ImageType") or ())),
         shape=(int(header.Rows), int(header.Columns)),
-        spacing=tuple(float(value) for value in header.PixelSpacing),
+        spacing=spacing,
         orientation=orientation / lengths[:, None],
         position=np.array(header.ImagePositionPatient, np.float64),
         trigger_ms=None if trigger in (None, "") else float(trigger),
@@ -201,7 +206,7 @@ def read_pixels(images: Sequence[Sequence[DicomImage]]) -> tuple[np.ndarray, flo
 def _pixels(image: DicomImage) -> np.ndarray:
     logging.getLogger("pydicom").setLevel(logging.ERROR)  # it says the same as the errors here, in many lines
     try:
-        dataset = pydicom.dcmread(image.path)
+        dataset = open_dicom(image.path)
         pixels = dataset.pixel_array
     except (RuntimeError, NotImplementedError) as error:
         syntax = dataset.file_meta.TransferSyntaxUID.name

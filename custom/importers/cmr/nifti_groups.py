@@ -166,7 +166,7 @@ def read_group(group: NiftiGroup, names: Sequence[str], axis: int | None = None)
 
 def _read_mask(path: Path, info: Scan) -> np.ndarray:
     """A mask as `(N, T, H, W)` uint8. One phase is enough for a cine: the others then have none."""
-    image = open_nifti(path, "give masks as NIfTI files")
+    image = open_nifti(path, "give masks as NIfTI files", mend=True)
     if image.shape[:3] != info.shape[:3] or (image.ndim > 3 and image.shape[3] not in (1, info.num_phases)):
         fault = f"is a mask of shape {image.shape}, its image {info.path.name} has {info.shape}"
         raise InputError(path, fault, "give the mask of this image, or remove it")

@@ -18,11 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pydicom
 from pydicom.errors import InvalidDicomError
-from pydicom.misc import is_dicom
 
 from custom.errors import InputError
+from custom.importers.cmr.dicom_files import is_dicom, open_dicom
 from custom.importers.cmr.nifti_groups import (
     IMAGE_FOLDER,
     NiftiGroup,
@@ -39,6 +38,7 @@ logger = logging.getLogger("prepare_cmr")
 KINDS = ("auto", "dicom", "zip", "nifti")
 UKB_NAME = re.compile(r"^(\d+)_\d{5}_\d+_\d+$")
 """UK Biobank bulk files: participant_field_visit_instance."""
+ANONYMOUS = re.compile(r"^(anon|unknown|none|patient$|test|x+$|0+$|de-?id)", re.IGNORECASE)
 MAX_UNPACKED_BYTES = 16 * 2**30
 MAX_UNPACKED_FILES = 100_000
 
@@ -179,7 +179,7 @@ def unpacked(path: Path, max_bytes: int = MAX_UNPACKED_BYTES, max_files: int = M
 
 
 def _file_source(path: Path, frames: str, pattern: str | None) -> list[CmrSource]:
-    if path.name.endswith(SUFFIXES):
+    if path.name.endswith((*SUFFIXES, ".hdr", ".img")):
         return _from_groups(group_files([path], frames), path.parent, path.parent, pattern)
     if zipfile.is_zipfile(path):
         return [_zip_source(path, path.parent, pattern)]
@@ -266,9 +266,19 @@ def _first_dicom(folder: Path, recursive: bool = True) -> Path | None:
 
 def _study(path: Path) -> str | None:
     try:
-        return str(pydicom.dcmread(path, specific_tags=["StudyInstanceUID"]).get("StudyInstanceUID") or "") or None
+        return str(open_dicom(path, True, ["StudyInstanceUID"]).get("StudyInstanceUID") or "") or None
     except (InvalidDicomError, OSError, ValueError):
         return None
+
+
+def header_patient(source: CmrSource) -> str | None:
+    """PatientID of the first file of DICOM folders; None where there is none, or one that anonymisers give to all."""
+    first = _first_dicom(source.paths[0]) if source.kind == "dicom" else None
+    try:
+        found = str(open_dicom(first, True, ["PatientID"]).get("PatientID") or "").strip() if first else ""
+    except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError):
+        return None
+    return found if found and not ANONYMOUS.match(found) else None
 
 
 def _patient(path: Path, pattern: str | None, by_convention: str) -> str:

@@ -214,6 +214,22 @@ def test_damaged_zip_and_faults_inside_name_the_zip(tmp_path):
     assert "is a zip that cannot be unpacked" in refusal(tmp_path)
 
 
+@pytest.mark.parametrize("bare", [[4], [0, 1, 2, 3, 4]])
+def test_data_sets_without_preamble_are_read(tmp_path, bare):
+    for k in range(5):
+        path = save(tmp_path / f"p/{k}", k, 0)
+        if k in bare:
+            raw = path.read_bytes()
+            path.write_bytes(raw[144 + int.from_bytes(raw[140:144], "little") :])
+    values = read(tmp_path / "p")[0][0].volumes[0].slices
+    assert values.shape[0] == 5 and values[4, 0, 0, 0] == value_of(0, 0, 4, 0)
+
+
+def test_a_pixel_spacing_of_zero_is_told(tmp_path):
+    save_cine(tmp_path / "p", PixelSpacing=[0, 0])
+    assert "cannot be read (its PixelSpacing is (0.0, 0.0))" in refusal(tmp_path / "p")
+
+
 @pytest.mark.skipif(not (REAL / "sax_dicom").is_dir(), reason="no ../shared/data/sax_dicom")
 def test_real_export_is_the_cine_of_the_same_patient():
     scans, notes, faults = read(REAL / "sax_dicom/SCD0000301")
