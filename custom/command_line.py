@@ -66,7 +66,8 @@ def check_options(arguments: Sequence[str]) -> None:
     files = ast.literal_eval(files) if files.startswith("[") else files
     known = set(ConfigParser.load_config_files(files)) | RUN_OPTIONS
     for one, other in EXCLUSIVE:
-        if one in options and other in options:
+        given = [name for name in (one, other) if options.get(name, "null") not in ("null", "None")]
+        if len(given) == 2:
             raise ValueError(f"--{one} and --{other} ask for the same thing in two ways; leave one of them out")
     for name in options:
         top = name.lstrip("+").replace("::", "#").partition("#")[0]

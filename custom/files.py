@@ -30,7 +30,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         InputError: the folder cannot be written or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".part.{path.name}")
+    temporary = path.with_name(f".part.{os.getpid()}.{path.name}")  # two processes do not meet
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

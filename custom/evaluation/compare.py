@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,6 @@ from typing import Any
 import torch
 
 from custom.errors import InputError
-from custom.evaluation.batches import gather_neighbours, interpolate
 from custom.evaluation.bundle_methods import MethodSpec, bundle_method
 from custom.evaluation.labelled import ORIGINAL, LabelledSlices
 from custom.evaluation.method_grammar import parse_methods
@@ -25,6 +24,7 @@ from custom.evaluation.methods import CodecOf, Method, Networks
 from custom.evaluation.modality import MODALITIES
 from custom.evaluation.protocol import InterpolationBenchmark
 from custom.evaluation.protocol_windows import protocol_windows
+from custom.evaluation.samples import StochasticSamples
 from custom.evaluation.speed import measure_speed
 from custom.evaluation.steps import StepsSweep, at_steps
 from custom.files import atomic
@@ -122,8 +122,11 @@ class Comparison:
         if self.modality.has_rfid:
             common["inception"] = load_inception(settings.inception_weights)
         common |= {"baseline": settings.baseline, "modality": settings.modality, "batch_size": settings.batch_size}
+        window = self.windows.main[min(self.windows.main)][0]
+        kept = self.output_dir / "parts"
+        samples = StochasticSamples(self.methods, self.measured, settings.num_samples, window, self.networks, kept)
         common |= {"seed": settings.seed, "device": self.device, "coordinates": self.coordinates}
-        common |= {"oracles": self.oracles, "num_samples": _Samples(self), "networks": self.networks}
+        common |= {"oracles": self.oracles, "num_samples": samples, "networks": self.networks}
         labelled = settings.segmenter is not None
         methods = {label: self.methods[label] for label in self.measured}
         benchmarks = {}
@@ -141,10 +144,6 @@ class Comparison:
     def stepped(self) -> list[str]:
         """Labels of the methods that sample in steps."""
         return [label for label in self.measured if self.methods[label].steps is not None]
-
-    def first_window(self) -> dict[str, Any]:
-        """A window to try a method on."""
-        return self.windows.main[min(self.windows.main)][0]
 
     @cached_property
     def anatomy(self) -> LabelledSlices | None:
@@ -224,36 +223,3 @@ def _first_of_each_bundle(specs: Sequence[MethodSpec]) -> list[str]:
         if spec.is_bundle and not spec.latent_average:
             labels.setdefault(spec.source, spec.label)
     return list(labels.values())
-
-
-class _Samples(Mapping[str, int]):
-    """Label -> how many samples are scored: several of methods that answer another seed with another image.
-
-    Found out when a method is measured, and kept: only running it can tell.
-    """
-
-    def __init__(self, comparison: Comparison) -> None:
-        self.comparison = comparison
-
-    def __getitem__(self, label: str) -> int:
-        count = self.comparison.settings.num_samples
-        return count if count > 1 and self._is_stochastic(label) else 1
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.comparison.measured)
-
-    def __len__(self) -> int:
-        return len(self.comparison.measured)
-
-    @torch.no_grad()
-    def _is_stochastic(self, label: str) -> bool:
-        of, description = self.comparison, self.comparison.methods[label]
-        path = of.output_dir / "parts" / f"stochastic_{description.fingerprint[:16]}.json"
-        if not path.exists():
-            method, item = of.networks(description), of.first_window()
-            neighbours = gather_neighbours([item], method.num_neighbours).to(of.device)
-            middle = torch.tensor([0.5], device=of.device)
-            first, second = (interpolate(method, neighbours, middle, [seed]) for seed in (0, 1))
-            with atomic(path) as temporary:
-                temporary.write_text(json.dumps(not torch.equal(first, second)))
-        return json.loads(path.read_text())

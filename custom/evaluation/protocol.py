@@ -46,12 +46,12 @@ from custom.evaluation.batches import stack_frames
 from custom.evaluation.cells import Cell, Scorer
 from custom.evaluation.methods import CodecOf, Method, Networks, described, fingerprint
 from custom.evaluation.modality import MODALITIES
-from custom.evaluation.records import read_rows, write_rows
+from custom.evaluation.records import read_rows, save_arrays, write_rows
+from custom.evaluation.rfid import add_rfid
 from custom.evaluation.summary import Line, summarise
 from custom.evaluation.survey import Survey, survey_windows
 from custom.files import atomic
 from custom.interpolators.base import Interpolator
-from custom.metrics.frechet import frechet_distance
 
 logger = logging.getLogger(__name__)
 
@@ -187,11 +187,11 @@ class InterpolationBenchmark(Evaluator):
             examples = self.surveys[cell.factor].examples
             outcome = self.scorer.score(cell, subject, windows, examples, self._samples(cell))
             # Pictures and features first: the table is what marks the cell as finished.
-            _save_arrays(part.with_suffix(".npz"), outcome.examples)
+            save_arrays(part.with_suffix(".npz"), outcome.examples)
             if outcome.features:
-                _save_arrays(part.with_suffix(".features.npz"), outcome.features)
+                save_arrays(part.with_suffix(".features.npz"), outcome.features)
             if self.keep_labelled:
-                _save_arrays(labelled, outcome.labelled)
+                save_arrays(labelled, outcome.labelled)
             with atomic(part) as temporary:
                 write_rows(temporary, outcome.rows)
         return part
@@ -224,7 +224,7 @@ class InterpolationBenchmark(Evaluator):
             write_rows(temporary, rows)
         self.summary: list[Line] = summarise(rows, self.baseline, self.modality)
         if self.modality.has_rfid:
-            self._add_rfid(self.summary)
+            add_rfid(self)
         if self.timed:
             seconds = {name: self.generation_time(name) for name in self.timed}
             for line in self.summary:
@@ -239,24 +239,6 @@ class InterpolationBenchmark(Evaluator):
     def rows(self) -> list[dict[str, str]]:
         """The rows of `metrics.csv`, as text, of cells that are all finished."""
         return [row for cell in self.data_loader for row in read_rows(self.part(cell))]
-
-    def _add_rfid(self, summary: list[Line]) -> None:
-        """`rfid` and `rfid_images` of every line; None without the extractor."""
-        found: dict[tuple[str, int], float | None] = {}
-        if self.scorer.inception is not None:
-            for factor, dataset in self.windows.items():
-                path = self.kept(f"truth_x{factor}", "truth", self.surveys[factor].fingerprint).with_suffix(".npz")
-                if not path.exists():
-                    _save_arrays(path, {"truth": self.scorer.truth_features(dataset)})
-                with np.load(path) as stored:
-                    truth = stored["truth"]
-                for cell in (cell for cell in self.data_loader if cell.factor == factor):
-                    with np.load(self.part(cell).with_suffix(".features.npz")) as stored:
-                        for name, features in stored.items():
-                            few = min(len(features), len(truth)) < 2
-                            found[name, factor] = None if few else frechet_distance(features, truth)
-        for line in summary:
-            line |= {"rfid": found.get((line["method"], line["factor"])), "rfid_images": line["images"]}
 
     def labelled_frames(self, cell: Cell) -> dict[str, np.ndarray]:
         """Row name -> its frames of the windows that have a label, in their order, `(n, factor - 1, *space)`."""
@@ -275,8 +257,3 @@ class InterpolationBenchmark(Evaluator):
                         frames |= {name: stack.astype(np.float32) for name, stack in stacks.items()}
             examples[factor] = (truth, frames)
         return examples
-
-
-def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)

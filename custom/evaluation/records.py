@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The rows of `metrics.csv`."""
+"""What finished cells leave on disk: rows of `metrics.csv`, and arrays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from custom.evaluation.scoring import Metric
+from custom.files import atomic
 
 
 def columns(metrics: Sequence[Metric]) -> tuple[str, ...]:
@@ -40,3 +43,9 @@ def by_patient(rows: Iterable[Mapping[str, str]], key: str) -> dict[str, list[fl
     for row in rows:
         values[row["patient"]].append(float(row[key]))
     return dict(values)
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Arrays by name as `.npz`, all or nothing."""
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)

@@ -6,20 +6,22 @@
     python -m custom.evaluation cost --bundle calid --scans 3x128x128x4,6x128x128x4 [--factor 2] [--output_dir OUT]
 
 Each scan is a run of its own. The same command once more finds its work done: what that takes is the start (Python,
-MONAI, the network), and is told apart. `compare` measures single slices in memory instead (`speed.md`).
+MONAI, the network), and is told apart. On a machine that does other work as well, read the processor time. `compare`
+measures single slices in memory instead (`speed.md`).
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -83,22 +85,31 @@ def measure_scan(folder: Path, size: Sequence[int], options: dict[str, Any]) -> 
         command += ["--dataset_dir", str(scan), "--output_dir", str(Path(place) / "dense")]
         for name, value in options.items():
             command += [f"--{name}", value if isinstance(value, str) else json.dumps(value)]
-        seconds, peak = run_and_weigh(command)
-        start, idle = run_and_weigh(command)  # finds everything done
+        whole = run_and_weigh(command)
+        start = run_and_weigh(command)  # finds everything done
     slices, _, _, phases = size
     images = (slices - 1) * (options["factor"] - 1) * phases
-    whole = max(seconds - start, 0.0)
-    row = {"scan": "x".join(map(str, size)), "synthetic images": images, "seconds": whole}
-    return row | {"seconds per image": whole / images, "start (s)": start, "start (MiB)": idle, "peak (MiB)": peak}
+    seconds, busy = (max(a - b, 0.0) for a, b in ((whole.seconds, start.seconds), (whole.busy, start.busy)))
+    row = {"scan": "x".join(map(str, size)), "synthetic images": images, "seconds": seconds, "CPU seconds": busy}
+    row |= {"CPU seconds per image": busy / images, "start (CPU s)": start.busy}
+    return row | {"start (MiB)": start.peak_mib, "peak (MiB)": whole.peak_mib}
 
 
-def run_and_weigh(command: Sequence[str]) -> tuple[float, float | None]:
-    """Run a command: its seconds, and the peak of its own resident memory in MiB (None where it cannot be had).
+class Cost(NamedTuple):
+    """Of a command: seconds, seconds of processor time (of a busy machine the better number), its own peak memory."""
+
+    seconds: float
+    busy: float
+    peak_mib: float | None
+
+
+def run_and_weigh(command: Sequence[str]) -> Cost:
+    """Run a command; the peak of its resident memory is None where it cannot be had.
 
     Raises:
         InputError: it failed; says what its last line was.
     """
-    start = time.perf_counter()
+    start, before = time.perf_counter(), os.times()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     peak = None
     # Of the process itself: what the system hands a parent about its children counts the parent's memory as well.
@@ -112,7 +123,9 @@ def run_and_weigh(command: Sequence[str]) -> tuple[float, float | None]:
     if process.returncode:
         last = output.strip().splitlines()[-1] if output.strip() else f"exit code {process.returncode}"
         raise InputError(command[-1], f"the command failed ({last})", f"run it alone: {' '.join(command)}")
-    return time.perf_counter() - start, peak
+    after = os.times()
+    busy = after.children_user + after.children_system - before.children_user - before.children_system
+    return Cost(time.perf_counter() - start, busy, peak)
 
 
 def _parse(text: str) -> tuple[int, int, int, int]:

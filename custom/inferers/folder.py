@@ -124,6 +124,7 @@ class FolderEvaluator(Evaluator):
         self._outputs, self._failures = {}, []
         try:
             self._validate()
+            self._keep_apart()
             check_output_dir(self.output_dir)
             self.state.epoch_length = len(self.dataset)
             self._prepare_network()
@@ -133,6 +134,12 @@ class FolderEvaluator(Evaluator):
         if self._failures:
             names = ", ".join(Path(path).name for path in self._failures)
             raise SystemExit(f"error: {len(self._failures)} of {len(self.dataset)} scans failed: {names}")
+
+    def _keep_apart(self) -> None:
+        """Raise InputError if outputs would come to lie among the scans, where a next run finds them."""
+        source = getattr(self.dataset, "dataset_dir", None)
+        if source is not None and Path(source).is_dir() and Path(source).resolve() == Path(self.output_dir).resolve():
+            raise InputError(self.output_dir, "is the folder of the scans", "choose another --output_dir")
 
     @cached_property
     def made_by(self) -> dict[str, Any]:

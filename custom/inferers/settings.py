@@ -11,8 +11,9 @@ from typing import Any
 
 from torch import nn
 
-IGNORED = {"training", "batch_size", "output_dir", "print_log", "log_level", "axis", "amp", "cudnn_benchmark"}
+IGNORED = {"training", "batch_size", "output_dir", "print_log", "log_level", "axis", "cudnn_benchmark"}
 """Attributes that do not change what comes out, or not beyond rounding; the axis is told as found (`slice_axis`)."""
+OWN = (__name__.partition(".")[0],)
 
 
 def settings_of(network: nn.Module, inferer: Any, transforms: Iterable[Any]) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def settings_of(network: nn.Module, inferer: Any, transforms: Iterable[Any]) -> 
     for place, transform in enumerate(transforms):
         where = f"transform{place}.{type(transform).__name__}"
         found[where] = type(transform).__module__
-        found |= {f"{where}.{key}": value for key, value in _plain(transform).items()}
+        found |= {f"{where}.{key}": value for key, value in _plain(transform, OWN + ("monai",)).items()}
     return found
 
 
@@ -40,17 +41,23 @@ def options_of(network: nn.Module) -> dict[str, Any]:
     return _plain(network)
 
 
-def _plain(thing: Any) -> dict[str, Any]:
+def _plain(thing: Any, packages: tuple[str, ...] = OWN) -> dict[str, Any]:
+    """Plain public attributes of an object, and of the helpers from `packages` that it holds."""
     public = {name: value for name, value in vars(thing).items() if name[0] != "_" and name not in IGNORED}
     found = {name: _value(value) for name, value in public.items() if _is_plain(value)}
-    for value in public.values():  # helpers such as a tiler: what they are told is told to their owner
-        if _is_ours(value) and not isinstance(value, nn.Module) and hasattr(value, "__dict__"):
-            found |= _plain(value)
+    for name, value in public.items():
+        if _is_from(value, packages) and not isinstance(value, nn.Module) and hasattr(value, "__dict__"):
+            inner = _plain(value, packages)
+            found |= inner if _is_from(value, OWN) else {f"{name}.{key}": entry for key, entry in inner.items()}
     return found
 
 
 def _is_ours(thing: Any) -> bool:
-    return type(thing).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return _is_from(thing, OWN)
+
+
+def _is_from(thing: Any, packages: tuple[str, ...]) -> bool:
+    return type(thing).__module__.partition(".")[0] in packages
 
 
 def _is_plain(value: Any) -> bool:

@@ -57,9 +57,9 @@ class DiffAE(Interpolator):
         self.denoiser = build_part(denoiser, SemanticDenoiser)
         self.num_inference_steps, self.inversion_steps = num_inference_steps, inversion_steps
         self.clip_clean, self.batch_size = clip_clean, batch_size
-        steps = betas(**{"kind": "linear", "beta_start": 1e-4, "beta_end": 0.02, **(schedule or {})})
-        self.register_buffer("alphas_cumprod", alphas_cumprod(steps), persistent=False)
-        self.alpha_bars = tuple(self.alphas_cumprod.tolist())
+        self.schedule = {"kind": "linear", "beta_start": 1e-4, "beta_end": 0.02, **(schedule or {})}
+        self.register_buffer("alphas_cumprod", alphas_cumprod(betas(**self.schedule)), persistent=False)
+        self._alpha_bars = tuple(self.alphas_cumprod.tolist())
 
     def validate(self) -> None:
         """See `Interpolator.validate`."""
@@ -67,6 +67,11 @@ class DiffAE(Interpolator):
         check_steps(self.num_inference_steps, len(self.alpha_bars))
         if self.inversion_steps is not None:
             check_steps(self.inversion_steps, len(self.alpha_bars), "inversion_steps")
+
+    @property
+    def alpha_bars(self) -> tuple[float, ...]:
+        """The noise schedule as numbers, for the sampler: no device has to be asked for them."""
+        return self._alpha_bars
 
     @property
     def divisor(self) -> int:

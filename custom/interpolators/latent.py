@@ -39,11 +39,15 @@ class LatentInterpolator(Interpolator):
     ) -> None:
         super().__init__()
         self.autoencoder, self.denoiser, self.batch_size = autoencoder, denoiser, batch_size
-        self.cell = autoencoder.factor
-        self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, self.cell)
+        self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, autoencoder.factor)
         shape = (autoencoder.latent_channels, *(1,) * spatial_dims)
         self.register_buffer("latent_shift", torch.zeros(shape))
         self.register_buffer("latent_scale", torch.ones(shape))
+
+    @property
+    def cell(self) -> int:
+        """Pixels of a latent cell, each way."""
+        return self.autoencoder.factor
 
     def validate(self) -> None:
         """See `Interpolator.validate`."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from custom.interpolators.base import Interpolator, central_pair
-from custom.networks.motion import MotionNetwork
+from custom.networks.motion import Motion, MotionNetwork
 from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
 from custom.networks.tiling import FrameTiler
@@ -39,6 +39,8 @@ class MotionInterpolator(Interpolator):
         network: the motion network, or the arguments of one that differ from its defaults.
         tile_size: tile in pixels, (height, width), multiples of 32; slices up to this size are run whole.
         tile_overlap: share of a tile in common with the next.
+        both_ways: look from either side and take the mean, which costs twice the time: the order of the slices then
+            makes no difference at all.
         batch_size: slices, and tiles, that go through the network at once.
     """
 
@@ -47,10 +49,13 @@ class MotionInterpolator(Interpolator):
         network: MotionNetwork | Mapping[str, Any] | None = None,
         tile_size: Sequence[int] = (704, 704),
         tile_overlap: float = 0.25,
+        both_ways: bool = False,
         batch_size: int = 8,
     ) -> None:
         super().__init__()
-        self.network = build_part(network, MotionNetwork)
+        # On CPUs convolutions of this order of memory take a fifth less time.
+        self.network = build_part(network, MotionNetwork).to(memory_format=torch.channels_last)
+        self.both_ways = both_ways
         self.batch_size = batch_size
         self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=self.network.divisor)
 
@@ -67,7 +72,7 @@ class MotionInterpolator(Interpolator):
         """
         positions = image.new_full((len(image),), 0.5) if positions is None else positions
         if not parts:
-            return self.network.both_ways(image, positions).image
+            return self._look(image, positions).image
         found = self.network(image, positions)
         return torch.cat([found.image, found.blend, found.log_scale], dim=1)
 
@@ -113,13 +118,17 @@ class MotionInterpolator(Interpolator):
         share = places.repeat(len(pair)).view(-1, 1, 1, 1).expand(-1, 1, *padded.shape[-2:])
 
         def look(tiles: torch.Tensor, share_tiles: torch.Tensor) -> torch.Tensor:
-            found = self.network.both_ways(tiles, share_tiles[:, 0, 0, 0])
+            found = self._look(tiles, share_tiles[:, 0, 0, 0])
             return torch.cat([found.image.clamp(0, 1), found.log_scale.exp()], dim=1)
 
         cell = self.network.divisor
         made = self.tiler(look, (padded, cell), (share, cell), out_scale=cell)[(..., *window)]
         image, scale = made.unflatten(0, (len(pair), len(places))).split(1, dim=2)
         return image, scale
+
+    def _look(self, pair: torch.Tensor, positions: torch.Tensor) -> Motion:
+        """From one side, or the mean of both."""
+        return (self.network.both_ways if self.both_ways else self.network)(pair, positions)
 
     def _pad(self, slices: torch.Tensor, wrap_rows: bool) -> tuple[torch.Tensor, tuple[slice, slice]]:
         """Slices `(N, 2, H, W)` grown to whole cells, and where the original lies in them."""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import TypeVar
 
 from custom.interpolators.base import Interpolator
@@ -30,8 +29,3 @@ def variant(network: Method, **options: object) -> Method:
             raise ValueError(f"{type(network).__name__} has no option {name!r}.")
         setattr(twin, name, value)
     return twin
-
-
-def at_steps(network: Method, steps: Sequence[int], **options: object) -> dict[int, Method]:
-    """Number of steps -> the same network sampled in so many; `options` as in `variant`."""
-    return {count: variant(network, num_inference_steps=count, **options) for count in steps}

@@ -117,7 +117,6 @@ class NeighbourDenoiser(LatentPrior):
 
     Attributes:
         alphas_cumprod: the noise schedule, `(T,)` float32.
-        alpha_bars: the same as numbers, for samplers: no device has to be asked for them.
         divisor: what the sizes of a latent must be multiples of.
 
     Raises:
@@ -153,9 +152,10 @@ class NeighbourDenoiser(LatentPrior):
                 raise ValueError(f"{name} is one of {', '.join(known)}, got {value!r}.")
         self.condition_space, self.join, self.prior = condition_space, join, prior
         self.divisor = 2 ** (len(channels) - 1)
-        alphas = alphas_cumprod(betas(**{"beta_end": 0.0195, **(schedule or {})}))
+        self.schedule = {"beta_end": 0.0195, **(schedule or {})}
+        alphas = alphas_cumprod(betas(**self.schedule))
         self.register_buffer("alphas_cumprod", alphas.float(), persistent=False)
-        self.alpha_bars = tuple(alphas.float().tolist())
+        self._alpha_bars = tuple(alphas.float().tolist())
 
         width = channels[0]
         common = {
@@ -194,6 +194,11 @@ class NeighbourDenoiser(LatentPrior):
             min(norm_num_groups, pair_channels[0] // 2),
             zero_convolutions != "none",
         )
+
+    @property
+    def alpha_bars(self) -> tuple[float, ...]:
+        """The noise schedule as numbers, for samplers: no device has to be asked for them."""
+        return self._alpha_bars
 
     def forward(
         self, z: torch.Tensor, timesteps: torch.Tensor, neighbours: torch.Tensor, neighbour_latents: torch.Tensor

@@ -34,7 +34,7 @@ class FrameTiler:
         self, tile_size: Sequence[int] = (256, 256), overlap: float = 0.25, batch_size: int = 8, cell: int = 8
     ) -> None:
         self.tile_size, self.overlap, self.cell = tile_size, overlap, cell
-        self.batch = BatchSize(batch_size)
+        self._batch = BatchSize(batch_size)
 
     def validate(self, unit: int) -> None:
         """Raise ValueError, in one line, unless a network takes such tiles.
@@ -80,7 +80,7 @@ class FrameTiler:
         places = [(item, tile) for item in range(count) for tile in tiles]
         parts = []
         output = weights = total = None
-        for piece in self.batch.pieces(len(places)):
+        for piece in self._batch.pieces(len(places)):
             try:
                 if len(tiles) == 1:  # one tile covers the frame: no blending
                     parts.append(at_least_single(function(*[m[piece] for m, _ in maps])))
@@ -90,7 +90,7 @@ class FrameTiler:
                     *[torch.stack([m[item][(..., *_scaled(tile, s))] for item, tile in batch]) for m, s in maps]
                 )
             except torch.OutOfMemoryError:
-                if not self.batch.halve():
+                if not self._batch.halve():
                     raise
                 continue
             result = at_least_single(result)  # not blended, nor stepped with, in half precision

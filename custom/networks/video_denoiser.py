@@ -108,7 +108,6 @@ class MaskedVideoDenoiser(nn.Module):
 
     Attributes:
         alphas_cumprod: the noise schedule, `(T,)` float32.
-        alpha_bars: the same as numbers, for samplers: no device has to be asked for them.
         divisor: what height and width of a latent must be multiples of.
 
     Raises:
@@ -133,9 +132,10 @@ class MaskedVideoDenoiser(nn.Module):
         self.prior = prior
         self.embedding_channels = channels[0]
         self.divisor = 2 ** (len(channels) - 1)
-        alphas = alphas_cumprod(betas(**(schedule or {})))
+        self.schedule = schedule or {}
+        alphas = alphas_cumprod(betas(**self.schedule))
         self.register_buffer("alphas_cumprod", alphas.float(), persistent=False)
-        self.alpha_bars = tuple(alphas.float().tolist())
+        self._alpha_bars = tuple(alphas.float().tolist())
         # Variance of in-between latents about the linear guess; measured on training data before this network trains.
         self.register_buffer("prior_variance", torch.tensor(0.25))
         width = 4 * channels[0]
@@ -181,6 +181,11 @@ class MaskedVideoDenoiser(nn.Module):
             nn.GroupNorm(norm_num_groups, current, eps=1e-6), nn.SiLU(),
             zero_module(nn.Conv2d(current, latent_channels, 3, padding=1)),
         )  # fmt: skip
+
+    @property
+    def alpha_bars(self) -> tuple[float, ...]:
+        """The noise schedule as numbers, for samplers: no device has to be asked for them."""
+        return self._alpha_bars
 
     def forward(
         self, z: torch.Tensor, mask: torch.Tensor, timesteps: torch.Tensor, positions: torch.Tensor | None = None

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure, SubFigure
 from custom.errors import InputError, report_input_errors
 from custom.geometry import spacing_from_affine
 from custom.pictures.movie import Shot, write_gif
-from custom.pictures.planes import Plane, Volume, apex_at, cut, long_axis_planes, read_volume
+from custom.pictures.planes import Plane, Volume, cut, read_volume
 from custom.pictures.plotting import (
     ACQUIRED,
     BORDERS,
@@ -32,13 +32,13 @@ from custom.pictures.plotting import (
     save,
     show_frame,
 )
+from custom.pictures.stack_views import acquired_in, ends_of, normalised, upright_planes
 from custom.pictures.temporal import CUT, moving_lines
 from custom.scans.provenance import read_synthetic_frames, sidecar_path
 
 #: Inches, and pixels per inch of `save`: about a screen and a half at most, whatever the stack.
 WIDTH, MOTION = 11.0, 2.1
 MAX_GAPS = 2
-FIELD_MM = 170.0  # of the slices shown: the heart and what is near it
 CUT_MM = 140.0
 VIEWS = {"4ch": "long axis", "3ch": "long axis, turned by 120°"}
 BLOCKS, LINEAR, DENSE = "acquired slices, as blocks", "acquired, linear between them", "densified"
@@ -64,9 +64,9 @@ def save_stack_picture(
     if mask.shape != (volume.count,) or not 0 <= phase < phases:
         raise ValueError(f"A mask {mask.shape} and phase {phase} do not fit {volume.count} slices in {phases} phases.")
     known = np.flatnonzero(~mask)
-    acquired = _acquired(volume, known)
-    planes = _planes(acquired)
-    slices, black_white = _shown(volume, known, planes)
+    acquired = acquired_in(volume, known)
+    planes = upright_planes(acquired)
+    slices, black_white = normalised(volume, known, planes)
     rows = _gaps(known)
     h, w = slices.shape[2:]
     montage = len(rows) * (WIDTH / MAX_COLUMNS * h / w + 0.25)
@@ -81,7 +81,7 @@ def save_stack_picture(
     strips = figure.subfigures(len(parts), 1, height_ratios=list(parts.values()))
     places = dict(zip(parts, np.atleast_1d(strips), strict=True))
     _draw_montage(places["montage"], slices[:, phase], mask, rows)
-    _draw_cuts(places["cuts"], cuts, _ends(acquired))
+    _draw_cuts(places["cuts"], cuts, ends_of(acquired))
     if "time" in places:
         gap = one_gap(known, max((len(known) - 1) // 2, 0))
         _draw_motion(places["time"], slices[[gap[0], gap[len(gap) // 2], gap[-1]]], gap, mask)
@@ -98,9 +98,9 @@ def save_stack_movie(volume: Volume, synthetic_mask: np.ndarray, path: str | Pat
     """
     mask = np.asarray(synthetic_mask, dtype=bool)
     known, phases = np.flatnonzero(~mask), volume.values.shape[3]
-    acquired = _acquired(volume, known)
-    planes = _planes(acquired)
-    slices, (low, high) = _shown(volume, known, planes)
+    acquired = acquired_in(volume, known)
+    planes = upright_planes(acquired)
+    slices, (low, high) = normalised(volume, known, planes)
     if phases == 1:
         write_gif(([Shot(slices[k, 0], bool(mask[k]), f"slice {k}")] for k in range(len(mask))), path)
         return
@@ -152,44 +152,6 @@ def _slice_axis(volume: str) -> int | None:
         return json.loads(sidecar_path(volume).read_text()).get("slice_axis")
     except (OSError, ValueError, AttributeError):
         return None  # read_synthetic_frames tells what is wrong with the sidecar
-
-
-def _acquired(volume: Volume, known: np.ndarray) -> Volume:
-    """The stack that was densified. Its slices are evenly spaced, as those of our inference are."""
-    affine = volume.affine.copy()
-    affine[:3, 3] += known[0] * affine[:3, volume.axis]
-    affine[:3, volume.axis] *= known[1] - known[0] if len(known) > 1 else 1
-    return Volume(np.take(volume.values, known, axis=volume.axis), affine, volume.axis)
-
-
-def _planes(acquired: Volume) -> dict[str, Plane]:
-    """Long-axis planes with the apex above, where it is known which end it is."""
-    planes = long_axis_planes(acquired)
-    return {view: plane.turned() for view, plane in planes.items()} if apex_at(acquired) else planes
-
-
-def _ends(acquired: Volume) -> tuple[str, str]:
-    """What lies at the upper and at the lower end of a cut."""
-    known = apex_at(acquired) is not None
-    return ("apex", "base") if known else ("first slice", "last slice")
-
-
-def _shown(volume: Volume, known: np.ndarray, planes: dict[str, Plane]) -> tuple[np.ndarray, tuple[float, float]]:
-    """Slices `(N, T, h, w)` around the heart, 0 black and 1 white, and what black and white were."""
-    slices = _around(volume, next(iter(planes.values())).centre)
-    low, high = (float(v) for v in np.percentile(slices[known], (0.5, 98)))
-    return (slices - low) / ((high - low) or 1.0), (low, high)
-
-
-def _around(volume: Volume, centre: np.ndarray) -> np.ndarray:
-    """Slices `(N, T, h, w)`, only what lies within `FIELD_MM` / 2 of a point in mm."""
-    window, spacing = [slice(None)] * 4, spacing_from_affine(volume.affine)
-    middle = volume.voxels(centre[None])[0]
-    for axis in (axis for axis in range(3) if axis != volume.axis):
-        half, length = FIELD_MM / 2 / spacing[axis], volume.values.shape[axis]
-        start = round(min(max(middle[axis] - half, 0), max(length - 2 * half, 0)))
-        window[axis] = slice(start, round(min(start + 2 * half, length)))
-    return np.moveaxis(volume.values[tuple(window)], (volume.axis, 3), (0, 1))
 
 
 def _gaps(known: np.ndarray) -> list[list[int]]:

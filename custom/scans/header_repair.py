@@ -221,7 +221,7 @@ def _to_mm(path: Path, header, unit: str | None, has_sform: bool, notes: list[st
             told = " x ".join(f"{size * UNITS[chosen]:g}" for size in sizes)
             hint = f", in {others[0]} they would be plausible" if others else ""
             raise InputError(
-                path, f"has voxels of {told} mm{hint}", "mend the spacing or xyzt_units of the header, or say --unit"
+                path, f"has voxels of {told} mm{hint}", "mend the spacing or the unit (xyzt_units) in the header"
             )
     if chosen != "mm":
         scale = UNITS[chosen]

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,9 @@ from typing import Any
 
 from custom.errors import InputError
 from custom.scans.provenance import sidecar_path
+
+OLD_SECONDS = 7 * 24 * 3600
+"""No run writes one scan for a week; on another machine, or in a container that is gone, only age tells."""
 
 
 class Staged:
@@ -81,7 +85,9 @@ class Staged:
 
 
 def _is_left_over(folder: Path) -> bool:
-    """Whether the process that made a hidden folder ran on this machine and is no more."""
+    """Whether the process that made a hidden folder ran on this machine and is no more, or made it long ago."""
+    if time.time() - folder.stat().st_mtime > OLD_SECONDS:
+        return True
     host, _, process = folder.name.removesuffix(".part").rpartition("-")
     if not host.endswith(f".{socket.gethostname()}") or not process.isdigit():
         return False

@@ -15,9 +15,10 @@ import numpy as np
 from monai.transforms import SaveImaged
 from monai.utils import convert_to_numpy, ensure_tuple
 
+from custom.errors import InputError
 from custom.geometry import synthetic_mask
 from custom.scans.nifti import NiftiWriter, output_header, stem
-from custom.scans.provenance import is_made, synthetic_record
+from custom.scans.provenance import is_made, read_sidecar, says_synthetic, synthetic_record
 from custom.scans.publish import Staged
 from custom.scans.scan import Scan
 from custom.scans.scans import can_be_cut, inspect_scan
@@ -71,7 +72,10 @@ class SaveScand(SaveImaged):
             done, differing = is_made(place, record)
             if done:
                 return place, True
-            if "factor" not in differing:
+            if place.exists() and not says_synthetic(place):
+                fault = "is there already and was not made by interpolation"
+                raise InputError(place, fault, "move it away or choose another --output_dir")
+            if not place.exists() or read_sidecar(place).get("factor") == record["factor"]:
                 if differing:
                     logger.info("%s: made with other %s; made anew", place, ", ".join(differing))
                 return place, False

@@ -19,10 +19,15 @@ HOLD = "import numpy, time; held = numpy.ones({mib} * 2**17); time.sleep(0.3)"
 
 def test_memory_is_the_peak_of_the_command_and_not_of_whoever_asks():
     held = np.ones(300 * 2**17)  # 300 MiB, touched
-    seconds, small = run_and_weigh([sys.executable, "-c", HOLD.format(mib=1)])
-    _, large = run_and_weigh([sys.executable, "-c", HOLD.format(mib=200)])
-    assert seconds > 0.3 and small < 200 and 190 < large - small < 220
+    small, large = (run_and_weigh([sys.executable, "-c", HOLD.format(mib=mib)]) for mib in (1, 200))
+    assert small.seconds > 0.3 and small.peak_mib < 200 and 190 < large.peak_mib - small.peak_mib < 220
     assert held[-1] == 1
+
+
+def test_processor_time_is_that_of_the_command():
+    busy = "import time\nwhile time.process_time() < 1: pass"
+    assert 1 <= run_and_weigh([sys.executable, "-c", busy]).busy < 1.5
+    assert run_and_weigh([sys.executable, "-c", "import time; time.sleep(1)"]).busy < 0.5
 
 
 def test_a_command_that_fails_is_told_with_its_last_line():
@@ -41,8 +46,8 @@ def test_sizes_are_checked(scans):
 def test_a_row_has_the_images_that_were_made(tmp_path):
     (row,) = cost("unet_regression", "3x48x40x2", str(tmp_path), factor=4)
     assert row["scan"] == "3x48x40x2" and row["synthetic images"] == 2 * 3 * 2
-    assert row["start (s)"] > 0.5 and row["peak (MiB)"] > row["start (MiB)"] * 0.9 > 100
+    assert row["start (CPU s)"] > 0.5 and row["peak (MiB)"] > row["start (MiB)"] * 0.9 > 100
     with open(tmp_path / "cost.csv", newline="") as file:
         (line,) = csv.DictReader(file)
-    assert float(line["seconds per image"]) == pytest.approx(row["seconds"] / 12)
+    assert float(line["CPU seconds per image"]) == pytest.approx(row["CPU seconds"] / 12)
     assert "| 3x48x40x2 | 12 |" in (tmp_path / "cost.md").read_text()

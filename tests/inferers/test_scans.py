@@ -12,11 +12,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from monai.transforms import ScaleIntensityRanged
 
 from custom.errors import InputError
 from custom.inferers import scans
+from custom.inferers.folder import ScanFolder
 from custom.inferers.gaps import GapInferer
 from custom.inferers.scans import interpolate_scan
+from custom.inferers.settings import settings_of
 from custom.interpolators.classical import LinearFrames
 
 
@@ -90,3 +93,29 @@ def test_frames_on_another_axis_are_not_interpolated_in_plane(tmp_path):
     with pytest.raises(InputError, match="largest spacing, 8 mm, on axis 0 .*--slice_axis 2"):
         interpolate_scan(*run)
     assert nib.load(interpolate_scan(*run, axis=2)).shape == (4, 6, 9)
+
+
+def test_a_file_of_somebody_else_is_not_overwritten(tmp_path):
+    write(tmp_path / "scan.nii.gz")
+    (tmp_path / "out").mkdir()
+    write(tmp_path / "out" / "scan_interp.nii.gz")
+    before = (tmp_path / "out" / "scan_interp.nii.gz").read_bytes()
+    with pytest.raises(InputError, match="is there already and was not made by interpolation; move it away"):
+        interpolate_scan(tmp_path / "scan.nii.gz", tmp_path / "out", LinearFrames(), GapInferer(factor=2))
+    assert (tmp_path / "out" / "scan_interp.nii.gz").read_bytes() == before
+
+
+def test_numbers_that_a_transform_keeps_inside_count():
+    def settings(high):
+        return settings_of(LinearFrames(), GapInferer(), [ScaleIntensityRanged("image", 0, high, 0, 1)])
+
+    assert settings(100) == settings(100) != settings(200)
+
+
+def test_outputs_do_not_come_to_lie_among_the_scans(tmp_path):
+    write(tmp_path / "scan.nii.gz")
+    before, after = scans.scan_transforms(tmp_path)
+    evaluator = scans.ScanInterpolator("cpu", ScanFolder(tmp_path), LinearFrames(), before, GapInferer(), after)
+    with pytest.raises(SystemExit, match="is the folder of the scans; choose another --output_dir"):
+        evaluator.run()
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"]

@@ -93,7 +93,7 @@ def test_bad_files_cost_one_line_each_and_the_good_one_is_done(sixfold, scans, t
         (line,) = (line for line in lines if name in line)
         assert fault in line and "; " in line
     assert len(lines) == len(BAD)
-    summary = f"error: {len(BAD)} of {len(BAD) + 1} pullbacks failed: {', '.join(sorted(BAD))}"
+    summary = f"error: {len(BAD)} of {len(BAD) + 1} scans failed: {', '.join(sorted(BAD))}"
     assert done.stdout.rstrip().splitlines()[-1] == summary
 
     assert sorted(path.name for path in outputs.iterdir()) == ["good_interp.json", "good_interp.nii.gz"]

@@ -124,7 +124,7 @@ def test_bad_files_cost_one_line_each_and_the_good_ones_are_done(bundle, fourfol
         (line,) = (line for line in lines if f"/{name}:" in line)
         assert fault in line and "; " in line
     assert len(lines) == len(bad)
-    summary = f"error: {len(bad)} of 9 stacks failed: {', '.join(sorted(bad))}"
+    summary = f"error: {len(bad)} of 9 scans failed: {', '.join(sorted(bad))}"
     assert done.stdout.rstrip().splitlines()[-1] == summary
 
     good = {"cine": 2, "two": 2} | ({} if bundle.takes_phases else {"stack": 1})

@@ -9,7 +9,7 @@ import torch
 from custom.diffusion.schedules import alphas_cumprod, betas
 from custom.inferers.gaps import GapInferer
 from custom.interpolators.calid import CaLID
-from custom.interpolators.variants import at_steps, variant
+from custom.interpolators.variants import variant
 from custom.networks.neighbour_denoiser import NeighbourDenoiser
 from custom.networks.padding import pad_slices
 from custom.networks.slice_autoencoder import SliceAutoencoder
@@ -167,8 +167,6 @@ def test_variants_share_weights_and_know_their_options():
     twin = variant(network, num_inference_steps=7, refine=True)
     assert twin.num_inference_steps == 7 and network.num_inference_steps == 2
     assert twin.denoiser is network.denoiser
-    sweep = at_steps(network, [1, 4], refine=True)
-    assert [(n, twin.num_inference_steps, twin.refine) for n, twin in sweep.items()] == [(1, 1, True), (4, 4, True)]
     with pytest.raises(ValueError, match="no option 'steps'"):
         variant(network, steps=3)
 

@@ -45,6 +45,14 @@ def test_any_size_and_any_positions(trained):
     torch.testing.assert_close(alone[0, 0], image[1, 1])
 
 
+def test_both_ways_the_order_of_the_slices_makes_no_difference(trained):
+    neighbours, positions = torch.rand(1, 2, 1, 64, 64), torch.tensor([0.3])
+    for both_ways in (True, False):
+        trained.both_ways = both_ways
+        one, other = trained.interpolate(neighbours, positions), trained.interpolate(neighbours.flip(1), 1 - positions)
+        assert torch.allclose(one, other, atol=1e-6) is both_ways
+
+
 def test_untrained_equal_neighbours_come_out(method):
     frame = polar()[None, None, None].expand(1, 2, 1, -1, -1)
     for wrap_rows in (False, True):

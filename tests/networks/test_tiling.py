@@ -88,6 +88,6 @@ def test_tiles_that_do_not_fit_in_memory_go_through_in_smaller_batches():
     for image in (torch.rand(3, 1, 64, 64), torch.rand(5, 1, 32, 32)):
         tiler = FrameTiler((32, 32), overlap=0.25, batch_size=8)
         torch.testing.assert_close(tiler(hungry, (image, 8), out_scale=8), image)
-        assert tiler.batch.size == 2
+        assert tiler._batch.size == 2
         with pytest.raises(torch.OutOfMemoryError):
             FrameTiler((32, 32), batch_size=8)(lambda tile: hungry(tile.repeat(3, 1, 1, 1)), (image, 8), out_scale=8)

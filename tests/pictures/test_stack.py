@@ -22,6 +22,7 @@ from custom.pictures import stack as stack_picture
 from custom.pictures.movie import BAR
 from custom.pictures.planes import Volume, apex_at, cut, end_systole, long_axis_planes, read_labels, read_volume
 from custom.pictures.stack import save_stack_movie, save_stack_picture
+from custom.pictures.stack_views import acquired_in, ends_of, upright_planes
 from custom.pictures.temporal import moving_lines
 
 ROTATION = Rotation.from_euler("xyz", [20, -35, 50], degrees=True)
@@ -192,11 +193,11 @@ def test_the_cuts_name_the_ends_where_the_place_in_the_patient_tells_them():
         affine[:3, 2] = 8 * sign * towards_apex
         turned = Volume(stack.values, affine, 2)
         assert apex_at(turned) == (turned.count - 1 if last else 0)
-        planes = stack_picture._planes(turned)
+        planes = upright_planes(turned)
         assert all(plane.down @ towards_apex < -0.99 for plane in planes.values())  # the base is below
-        assert stack_picture._ends(turned) == ("apex", "base")
+        assert ends_of(turned) == ("apex", "base")
     lost = Volume(stack.values, np.diag([1.5, 1.5, 8.0, 1.0]), 2)
-    assert apex_at(lost) is None and stack_picture._ends(lost) == ("first slice", "last slice")
+    assert apex_at(lost) is None and ends_of(lost) == ("first slice", "last slice")
 
 
 def test_the_row_along_time_goes_through_the_left_ventricle():
@@ -235,7 +236,7 @@ def test_slices_closer_than_pixels_are_found_by_the_sidecar(tmp_path):
 def test_the_acquired_stack_is_taken_out_of_the_dense_one_where_it_was(tmp_path):
     sparse, _ = heart()
     dense = dense_of(sparse, 4)
-    found = stack_picture._acquired(dense, np.arange(0, dense.values.shape[2], 4))
+    found = acquired_in(dense, np.arange(0, dense.values.shape[2], 4))
     np.testing.assert_allclose(found.affine, sparse.affine)
     np.testing.assert_allclose(found.values, sparse.values)
     save_stack_picture(dense, np.arange(dense.values.shape[2]) % 4 > 0, tmp_path / "new" / "picture.png")
