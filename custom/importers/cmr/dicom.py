@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from custom.errors import InputError
 from custom.importers.cmr.dicom_files import NAMED_DICOM, is_dicom, open_dicom
 from custom.importers.cmr.enhanced import frame_headers
 from custom.importers.cmr.notes import phrase
-from custom.importers.cmr.sources import visible_files
 
 TAGS = [
     *("SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "StudyInstanceUID", "SeriesInstanceUID"),
@@ -109,6 +108,8 @@ class LeftOut:
         reason: why.
         description: SeriesDescription.
         image: its header, if it has the geometry of an image.
+        patient: PatientID.
+        study: StudyInstanceUID.
         is_fault: the header is wrong, rather than that of another kind of image.
     """
 
@@ -118,15 +119,32 @@ class LeftOut:
     reason: str
     description: str = ""
     image: DicomImage | None = None
+    patient: str = ""
+    study: str = ""
     is_fault: bool = False
 
 
 @dataclass
 class Headers:
-    """What is in some folders of DICOM files."""
+    """What DICOM files say.
+
+    Args:
+        images: those that can be part of a stack.
+        left_out: those that cannot.
+        unreadable: faults of files that are no DICOM inside, whatever they look like.
+    """
 
     images: list[DicomImage] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    unreadable: list[InputError] = field(default_factory=list)
+
+    def files(self) -> set[Path]:
+        """All of them."""
+        return {item.path for item in (*self.images, *self.left_out, *self.unreadable)}
+
+    def studies(self) -> list[str]:
+        """StudyInstanceUIDs, sorted."""
+        return sorted({item.study for item in (*self.images, *self.left_out)})
 
     def notes(self) -> list[str]:
         """What was left out and why, one line for each series and reason."""
@@ -144,53 +162,61 @@ class Headers:
                 found.setdefault((item.series_key, item.reason), []).append(item)
         return list(found.values())
 
+    def check(self, where: Path) -> None:
+        """Raise InputError if a file cannot be read, or none is an image of a stack."""
+        if self.unreadable:
+            first, more = self.unreadable[0], len(self.unreadable) - 1
+            raise InputError(first.path, first.fault + (f", nor can {more} more files" if more else ""), first.remedy)
+        if self.images:
+            return
+        fault = next((item for item in self.left_out if item.is_fault), None)
+        if fault:
+            more = sum(item.is_fault for item in self.left_out) - 1
+            told = fault.reason + (f", as in {more} more files" if more else "")
+            raise InputError(fault.path, told, "export it again, mend the header, or take the file away")
+        what = "; ".join(self.notes()) or "no DICOM file"
+        raise InputError(where, f"holds no MR images of a stack ({what})", "give the folder of a short-axis scan")
 
-def read_headers(folders: Sequence[Path]) -> Headers:
-    """The headers of all images below some folders.
 
-    Raises:
-        InputError: no image of a stack is there, or a file cannot be read as DICOM at all.
-    """
+def read_headers(files: Iterable[Path]) -> Headers:
+    """The headers of DICOM files; others are passed over, unless their names say that they are DICOM."""
     found = Headers()
-    for path in (path for folder in folders for path in visible_files(folder)):
+    for path in files:
         if path.name.upper() == "DICOMDIR":
             continue
         if not is_dicom(path):
             if path.suffix.lower() in NAMED_DICOM:
-                raise InputError(path, "is no DICOM file, whatever its name says", "export it again, or take it away")
+                fault = "is no DICOM file, whatever its name says"
+                found.unreadable.append(InputError(path, fault, "export it again, or take it away"))
             continue
         try:
             header = open_dicom(path, stop_before_pixels=True, tags=TAGS)
             if not len(header):
-                raise ValueError("it holds no element")
+                raise ValueError("it holds no element that an image has")
+            header.walk(lambda *_: None, recursive=False)  # values are read late: now is the time to stumble
         except Exception as error:  # whatever pydicom stumbles over is a fault of the file
-            raise unreadable(path, error) from error
+            found.unreadable.append(unreadable(path, error))
+            continue
         _sort_in(path, header, found)
-    if not found.images:
-        what = "; ".join(found.notes()) or "no DICOM file"
-        fault = next((item for item in found.left_out if item.is_fault), None)
-        if fault:
-            more = sum(item.is_fault for item in found.left_out) - 1
-            told = fault.reason + (f", as in {more} more files" if more else "")
-            raise InputError(fault.path, told, "export it again, mend the header, or take the file away")
-        raise InputError(folders[0], f"holds no MR images of a stack ({what})", "give the folder of a short-axis scan")
     return found
 
 
 def _sort_in(path: Path, header: Dataset, found: Headers) -> None:
     """Add a file's images to what was found."""
     key, told, words = _series_of(header)
+    whose = {"patient": str(header.get("PatientID") or "").strip(), "study": str(header.get("StudyInstanceUID") or "")}
     try:
         reason = _why_not(header)
         if reason:
-            found.left_out.append(LeftOut(path, key, told, reason, words, _image_or_none(path, header)))
+            found.left_out.append(LeftOut(path, key, told, reason, words, _image_or_none(path, header), **whose))
         elif _is_enhanced(header):
             found.images += [_image(path, frame, k) for k, frame in enumerate(frame_headers(header))]
         else:
             found.images.append(_image(path, header))
     except Exception as error:  # NumPy, pydicom or we: one bad value, one line
         reason = f"cannot be read ({phrase(error)})"
-        found.left_out.append(LeftOut(path, key, told, reason, words, _image_or_none(path, header), is_fault=True))
+        image = _image_or_none(path, header)
+        found.left_out.append(LeftOut(path, key, told, reason, words, image, **whose, is_fault=True))
 
 
 def _series_of(header: Dataset) -> tuple[tuple[str, int], str, str]:

@@ -24,7 +24,8 @@ class DicomOptions:
         min_slices: positions that make a stack.
         duplicates: "error", or which to keep of images of the same place and time.
         drop_incomplete: leave out slices at the ends that lack phases.
-        join: which series may be parts of one stack: those whose descriptions are "like" but for numbers, "all", "none".
+        join: which series may be parts of one stack: "like" ones, whose descriptions are equal but for numbers,
+            "all", or "none".
         phases_by: what orders the phases of a slice, one of `CLOCKS`.
 
     Raises:

@@ -15,7 +15,7 @@ from custom.importers.cmr.dicom import DicomImage, unreadable
 from custom.importers.cmr.dicom_files import open_dicom
 
 DECODERS = "pip install python-gdcm pylibjpeg pylibjpeg-openjpeg"
-"""What decodes every compressed transfer syntax: gdcm the JPEG family and JPEG-LS (BSD), openjpeg JPEG 2000 and HTJ2K."""
+"""What decodes every compressed transfer syntax: gdcm (BSD) the JPEG family and JPEG-LS, openjpeg JPEG 2000."""
 
 
 def read_pixels(

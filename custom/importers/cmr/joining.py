@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which series of one grid are parts of one stack: more slices of it, or more phases; and which are stacks of their own.
+"""Which series of one grid are parts of one stack, more slices or more phases, and which are stacks of their own.
 
 Scanners and archives cut a stack in many ways: a series for each slice, for each phase, for each image, seven slices in
 one and three in the next. Positions and times tell: parts complete each other, stacks repeat each other.
@@ -17,8 +17,8 @@ import numpy as np
 from custom.importers.cmr.dicom import DicomImage
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.lines import SAME_POSITION_MM, distinct_positions, lines_of
-from custom.importers.cmr.phases import acquisitions, choose_clock
 from custom.importers.cmr.notes import Doubt
+from custom.importers.cmr.phases import acquisitions, choose_clock
 from custom.importers.cmr.slices import is_regular
 
 

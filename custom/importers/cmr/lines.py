@@ -3,8 +3,8 @@
 
 """Slices on straight lines: the first pixels of a stack lie on one, which may lean against the slices' normal.
 
-A stack that leans is sheared, as a gantry tilt or rounded positions make it; its affine can hold that. What lies off the
-line of the others was moved, or belongs to another stack beside it.
+A stack that leans is sheared, as a gantry tilt or rounded positions make it; its affine can hold that. What lies off
+the line of the others was moved, or belongs to another stack beside it.
 """
 
 from __future__ import annotations

@@ -123,9 +123,7 @@ def _interleaved(sets: Sequence[list[DicomImage]], min_slices: int) -> list[list
     return found
 
 
-def _one_stack(
-    where: Path, told: str, images: Sequence[DicomImage], name: str, options: DicomOptions
-) -> SortedStack:
+def _one_stack(where: Path, told: str, images: Sequence[DicomImage], name: str, options: DicomOptions) -> SortedStack:
     depths, slices = distinct_positions(images)
     _check_gaps(where, told, depths)
     clock, doubt = choose_clock(slices, options.phases_by)

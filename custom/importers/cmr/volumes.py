@@ -9,7 +9,6 @@ requirement of this project: 50 MB to fetch and 260 MB on disk for two formats t
 
 from __future__ import annotations
 
-import warnings
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from scipy.ndimage import label as connected
 from custom.errors import InputError
 from custom.geometry import through_plane_axis
 from custom.importers.cmr.notes import Doubt, phrase
-from custom.scans.header_repair import load_mended
+from custom.scans.header_repair import UNITS, load_mended
 from custom.scans.nifti import stored_header
 from custom.scans.scan import Scan
 from custom.scans.stacks import STACK_PERCENTILES
@@ -32,6 +31,27 @@ ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 SUFFIXES = (*NIFTI, *ITK)
 _COPY_AGAIN = "copy or export the file again"
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class VolumeOptions:
+    """How volumes are taken; `data_scripts/prepare_cmr.py` explains each to its users.
+
+    Args:
+        unit: of lengths in NIfTI headers: "auto" for what they say, else one of `custom.scans.header_repair.UNITS`.
+        label_like: what becomes of an image with a few whole values: "refuse" it, or take it for an "image".
+
+    Raises:
+        InputError: an unknown choice.
+    """
+
+    unit: str = "auto"
+    label_like: str = "refuse"
+
+    def __post_init__(self) -> None:
+        for name, allowed in {"unit": ("auto", *UNITS), "label_like": ("refuse", "image")}.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"--{name}", f"is {getattr(self, name)}", f"choose from {', '.join(allowed)}")
 
 
 @dataclass
@@ -74,13 +94,13 @@ def files_of(path: Path) -> list[Path]:
     return [path, partner] if partner != path and partner.is_file() else [path]
 
 
-def read_volume(path: Path, axis: int | None = None, unit: str | None = None) -> ReadVolume:
+def read_volume(path: Path, axis: int | None = None, unit: str = "auto") -> ReadVolume:
     """Read and check a stack or cine.
 
     Args:
         path: of any format of `SUFFIXES`.
         axis: the through-plane array axis; None for the one of largest spacing.
-        unit: of lengths, see `custom.scans.header_repair.load_mended`.
+        unit: of lengths, see :class:`VolumeOptions`.
 
     Raises:
         InputError: it cannot be read, or is no gray stack of at least two slices with at least two values.
@@ -127,25 +147,28 @@ def read_volume(path: Path, axis: int | None = None, unit: str | None = None) ->
     return ReadVolume(info, slices, None if mask is None else ~mask, notes, says_label)
 
 
-def read_array(path: Path, unit: str | None = None) -> np.ndarray:
-    """The values of a volume in physical units, such as those of a mask, in the axis order of the file.
+def read_mask(path: Path, unit: str = "auto") -> tuple[np.ndarray, np.ndarray]:
+    """The values of a label map in the axis order of its file, and its affine `(4, 4)`.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or its values are no numbers of structures.
     """
     image, _ = _open(path, unit)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return np.asarray(image.dataobj)
+        values = np.asarray(image.dataobj)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(path, f"cannot be read to its end ({phrase(error)})", _COPY_AGAIN) from error
+    if values.dtype.kind not in "iufb" or not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
+        raise InputError(path, "has values that are no numbers of structures", "give masks of 0 to 255")
+    if not np.array_equal(values, np.rint(values)):
+        raise InputError(path, "has fractions for values, as probabilities have", "give masks of whole numbers")
+    return values.astype(np.uint8), image.affine
 
 
-def _open(path: Path, unit: str | None) -> tuple[nib.Nifti1Image, list[str]]:
+def _open(path: Path, unit: str) -> tuple[nib.Nifti1Image, list[str]]:
     if path.name.lower().endswith(ITK):
         return _open_itk(path)
-    mended = load_mended(path, unit)
+    mended = load_mended(path, None if unit == "auto" else unit)
     return mended.image, [*mended.notes, *map(Doubt, mended.doubts)]
 
 

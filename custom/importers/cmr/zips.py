@@ -53,3 +53,8 @@ def unpacked(path: Path, max_bytes: int = MAX_UNPACKED_BYTES, max_files: int = M
             fault = f"cannot be unpacked into {tempfile.gettempdir()} ({error.strerror or error})"
             raise InputError(path, fault, "free some space or set TMPDIR") from error
         yield Path(folder)
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a name is that of a zip; a damaged one is told when it is unpacked."""
+    return path.suffix.lower() == ".zip"

@@ -283,9 +283,7 @@ def test_two_runs_in_two_series_or_by_the_order_of_instances_are_not_one_cine():
 
 
 def test_single_phases_that_do_not_say_when_are_kept_apart_unless_the_user_says_so():
-    images = [
-        image(d, t, series=str(10 + t), trigger_ms=None, instance=d) for d in range(0, 60, 10) for t in range(3)
-    ]
+    images = [image(d, t, series=str(10 + t), trigger_ms=None, instance=d) for d in range(0, 60, 10) for t in range(3)]
     found, notes, _ = sort(images)
     assert len(found) == 3
     assert any(isinstance(note, Doubt) and "--phases_by series" in note for note in notes)
@@ -304,11 +302,15 @@ def test_displaced_slices_are_told_against_a_leaning_line():
 
 
 def test_trigger_times_that_no_cine_has_are_refused():
-    late = [image(d, t, trigger_ms=12345.0 if (d, t) == (20, 1) else 40.0 * t) for d in range(0, 50, 10) for t in range(3)]
+    late = [
+        image(d, t, trigger_ms=12345.0 if (d, t) == (20, 1) else 40.0 * t) for d in range(0, 50, 10) for t in range(3)
+    ]
     assert "slice 3 (at 20.0 mm) has trigger times 0, 80, 12345 ms" in refusal(late)
     assert [i.instance for i in sort(late, phases_by="instance")[0][0].images[2]] == [1200, 1201, 1202]
     assert len(sort(late, phases_by="trigger")[0]) == 1
-    swapped = [image(d, t, trigger_ms=75.0 if (d, t) == (20, 0) else 40.0 * t) for d in range(0, 50, 10) for t in range(2)]
+    swapped = [
+        image(d, t, trigger_ms=75.0 if (d, t) == (20, 0) else 40.0 * t) for d in range(0, 50, 10) for t in range(2)
+    ]
     assert any(isinstance(note, Doubt) and "in slice 3 InstanceNumber" in note for note in sort(swapped)[1])
     assert "does not say its time by temporal" in refusal(late, phases_by="temporal")
 
@@ -321,7 +323,9 @@ def test_copies_of_an_image_count_once():
 
 
 def test_echoes_are_stacks_of_their_own():
-    images = [image(d, 0, instance=k, echo_ms=2.0 * k, acquired=(1, 0, "", k)) for d in range(0, 50, 10) for k in (1, 2, 3)]
+    images = [
+        image(d, 0, instance=k, echo_ms=2.0 * k, acquired=(1, 0, "", k)) for d in range(0, 50, 10) for k in (1, 2, 3)
+    ]
     assert [(len(s.images), len(s.images[0])) for s in sort(images)[0]] == [(5, 1)] * 3
 
 
