@@ -18,7 +18,7 @@ from custom.importers.cmr.dicom import DicomImage
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.lines import SAME_POSITION_MM, distinct_positions, lines_of
 from custom.importers.cmr.notes import Doubt
-from custom.importers.cmr.phases import acquisitions, choose_clock
+from custom.importers.cmr.phases import acquisitions, are_distinct, choose_clock
 from custom.importers.cmr.slices import is_regular
 
 
@@ -85,7 +85,7 @@ def _completes(images: Sequence[DicomImage], options: DicomOptions) -> bool:
         return False
     if clock == "instance" and doubt is None and options.phases_by == "auto" and _are_single_stacks(slices):
         return False
-    return all(len(acquisitions(part, clock)) == 1 for part in slices)
+    return all(len(acquisitions(part, clock)) == 1 and are_distinct(part, clock) for part in slices)
 
 
 def _are_single_stacks(slices: Sequence[Sequence[DicomImage]]) -> bool:

@@ -85,6 +85,14 @@ def acquisitions(images: Sequence[DicomImage], clock: str) -> list[list[DicomIma
     return runs if len(runs) > 1 and _repeat(runs, clock) else [images]
 
 
+def are_distinct(images: Sequence[DicomImage], clock: str) -> bool:
+    """Whether no two images of one place have the same time."""
+    times = [time_of(image, clock) for image in images]
+    if any(time is None for time in times):
+        return False
+    return len(times) == 1 or bool(np.diff(sorted(times)).min() > (SAME_TIME_MS if clock == "trigger" else 0))
+
+
 def _by(images: Sequence[DicomImage], key: Callable) -> list[list[DicomImage]]:
     found: dict = {}
     for image in images:

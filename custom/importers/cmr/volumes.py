@@ -168,7 +168,12 @@ def read_mask(path: Path, unit: str = "auto") -> tuple[np.ndarray, np.ndarray]:
 def _open(path: Path, unit: str) -> tuple[nib.Nifti1Image, list[str]]:
     if path.name.lower().endswith(ITK):
         return _open_itk(path)
-    mended = load_mended(path, None if unit == "auto" else unit)
+    try:
+        mended = load_mended(path, None if unit == "auto" else unit)
+    except InputError as error:
+        if "plausible" not in error.fault:
+            raise
+        raise InputError(path, error.fault, f"{error.remedy}, or say --unit") from error
     return mended.image, [*mended.notes, *map(Doubt, mended.doubts)]
 
 

@@ -272,3 +272,94 @@ def test_real_export_is_the_cine_of_the_same_patient():
     ours = np.moveaxis(volume.slices, (0, 1), (2, 3)).reshape(-1, 20)
     np.testing.assert_array_equal(ours, np.asarray(image.dataobj)[tuple(theirs)])
     assert volume.info.header.get_zooms()[3] == 46.0
+
+
+def padded(path, k, t, value=-32768, **changes):
+    """An image with padding in its first three rows."""
+    row, column = np.indices((ROWS, COLUMNS))
+    pixels = np.where(row < 3, value, value_of(row, column, k, t))
+    return save(path, k, t, PixelData=pixels.astype(np.int16).tobytes(), **changes)
+
+
+@pytest.mark.parametrize(
+    "padding", [{"PixelPaddingValue": 900}, {"PixelPaddingValue": 895, "PixelPaddingRangeLimit": 905}]
+)
+def test_padding_is_no_tissue(tmp_path, padding):
+    for k in range(5):
+        for t in range(2):
+            path = padded(tmp_path / f"p/{k}_{t}", k, t, value=900)
+            dataset = pydicom.dcmread(path)
+            for name, value in padding.items():
+                dataset.add_new(name, "SS", value)
+            dataset.save_as(path, enforce_file_format=True)
+    (volume,) = read(tmp_path / "p")[0][0].volumes
+    row = np.indices(volume.slices.shape)[3]
+    np.testing.assert_array_equal(volume.outside, row < 3)
+    assert volume.info.intensity_range[0] > 1000 and volume.slices.min() == 900
+
+
+def test_a_negative_padding_that_was_written_unsigned_is_found(tmp_path):
+    for k in range(5):
+        path = padded(tmp_path / f"p/{k}", k, 0)
+        dataset = pydicom.dcmread(path)
+        dataset.add_new("PixelPaddingValue", "US", 32768)
+        dataset.save_as(path, enforce_file_format=True)
+    (volume,) = read(tmp_path / "p")[0][0].volumes
+    assert volume.outside.sum() == 5 * 3 * COLUMNS
+
+
+def test_a_wrong_header_costs_its_series_and_no_other(tmp_path):
+    save_cine(tmp_path / "p")
+    save_cine(
+        tmp_path / "p/other", SeriesInstanceUID="1.5", SeriesNumber=11, SeriesDescription="late", PixelSpacing=[0, 0]
+    )
+    scans, _, faults = read(tmp_path / "p")
+    assert [scan.volumes[0].info.shape for scan in scans] == [(COLUMNS, ROWS, 5, 3)]
+    (fault,) = faults
+    assert "PixelSpacing is 0, 0 mm" in str(fault) and "as in 14 more files of series 11 (late)" in str(fault)
+    # Of the stack's own series it costs the stack: nobody knows where the image belongs.
+    save(tmp_path / "p/IM000", 4, 2, ImagePositionPatient=["1", "2", "nan"])
+    assert "ImagePositionPatient is [1, 2, nan]" in refusal(tmp_path / "p")
+
+
+@pytest.mark.parametrize("fields", [{"NumberOfFrames": None}, {"NumberOfFrames": "1"}, {"EchoTime": None}])
+def test_empty_elements_are_as_good_as_none(tmp_path, fields):
+    for k in range(5):
+        dataset = pydicom.dcmread(save(tmp_path / f"p/{k}", k, 0))
+        for name, value in fields.items():
+            setattr(dataset, name, value if value is not None else "")
+        dataset.save_as(tmp_path / f"p/{k}", enforce_file_format=True)
+    assert len(read(tmp_path / "p")[0][0].volumes[0].slices) == 5
+
+
+def test_pixels_that_do_not_fit_their_header_are_told(tmp_path):
+    for k in range(5):
+        save(tmp_path / f"few/{k}", k, 0, **({"Rows": ROWS - 1} if k == 4 else {}))
+        save(tmp_path / f"all/{k}", k, 0, Rows=ROWS - 1)
+    assert "are of this series" in refusal(tmp_path / "few")
+    assert "it has 240 bytes of pixels, 220 are expected" in refusal(tmp_path / "all")
+
+
+def test_files_that_only_look_like_dicom_are_told(tmp_path):
+    save_cine(tmp_path / "p")
+    (tmp_path / "p/broken.dcm").write_bytes(b"not DICOM")
+    assert "broken.dcm: is no DICOM file, whatever its name says; export it again, or take it away" in refusal(
+        tmp_path / "p"
+    )
+    # The remedy works.
+    (tmp_path / "p/broken.dcm").unlink()
+    assert len(read(tmp_path / "p")[0]) == 1
+
+
+def test_a_missing_decoder_is_named(tmp_path):
+    for k in range(5):
+        path = save(tmp_path / f"p/{k}", k, 0)
+        dataset = pydicom.dcmread(path)
+        # The shortest JPEG-LS stream there is; without a decoder nobody looks into it.
+        dataset.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xf7" + bytes(60)])
+        dataset["PixelData"].VR = "OB"
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.JPEGLSLossless
+        dataset.save_as(path, enforce_file_format=True)
+    line = refusal(tmp_path / "p")
+    has_decoder = pydicom.pixels.get_decoder(pydicom.uid.JPEGLSLossless).is_available
+    assert "cannot be read" in line if has_decoder else "pip install python-gdcm" in line and "JPEG-LS" in line
