@@ -41,8 +41,8 @@ from custom.transforms.load import SLICES, LoadScand
 from custom.transforms.save import PROVENANCE, SaveScand
 
 logger = logging.getLogger(__name__)
-PART_VOXELS = 2**24
-"""Dense voxels that are in memory at once, as float32 and a few times over: 64 MiB each."""
+PART_VOXELS = 2**23
+"""Dense voxels that are in memory at once, as float32 and a few times over: 32 MiB each."""
 
 
 class ScanInterpolator(FolderEvaluator):
