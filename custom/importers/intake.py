@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import hashlib
 import inspect
 import os
 import re
@@ -92,6 +93,17 @@ def _same(first: Path, second: Path) -> bool:
         return os.path.samefile(first, second)
     except OSError:
         return first == second
+
+
+def place_of(*paths: str | Path, words: Iterable[str] = ()) -> str:
+    """Tells where files lie, without saying it: paths can name people and machines.
+
+    Args:
+        paths: of the files or folders.
+        words: what else tells a source from others in the same place.
+    """
+    told = [*(os.path.realpath(path) for path in paths), *words]
+    return hashlib.sha256(";".join(told).encode()).hexdigest()[:16]
 
 
 def write_fates(folder: Path, fates: Iterable[Mapping[str, str]]) -> Path:

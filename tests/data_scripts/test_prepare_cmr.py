@@ -323,7 +323,7 @@ def test_ukbb_cardiac_and_bids_trees(tmp_path, caplog):
         entries = load_datalist(tmp_path / f"out_{tree}/datalist.json", "training")
         assert len(entries) == 2 and {"1000001" in e["patient"] for e in entries} == {True, False}
         assert all(array_of(e["label"]).max() == 1 for e in entries)
-    assert "left out 1 label maps without an image of their name" in caplog.text
+    assert "left out derivatives/other_dseg.nii.gz: is a label map by its name" in caplog.text
 
 
 def test_a_label_map_by_its_values_is_asked_about(tmp_path):

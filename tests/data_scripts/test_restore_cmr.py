@@ -22,7 +22,9 @@ from custom.geometry import dense_affine, synthetic_mask  # noqa: E402
 from custom.scans.provenance import write_sidecar  # noqa: E402
 from custom.scans.stacks import inspect_stack, read_slices, write_stack  # noqa: E402
 
-REAL = Path(__file__).resolve().parents[2].parent / "shared/data"
+REAL = next(
+    (p for p in (p / "shared/data" for p in Path(__file__).resolve().parents) if p.is_dir()), Path("shared/data")
+)
 ROTATION = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))[0]
 HEART = (30, 22)
 

@@ -1,45 +1,45 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""DICOM files of cardiac MR: which of them are images of a stack, and what their headers say."""
+"""Headers of cardiac MR in DICOM: which files are images of a stack, and what their headers say."""
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID
 
 from custom.errors import InputError
-from custom.importers.cmr.dicom_files import is_dicom, open_dicom
-from custom.importers.cmr.sources import visible_files
+from custom.importers.cmr.dicom_files import NAMED_DICOM, is_dicom, open_dicom
+from custom.importers.cmr.enhanced import frame_headers
+from custom.importers.cmr.notes import phrase
 
 TAGS = [
-    *("SOPClassUID", "Modality", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber"),
-    *("SeriesDescription", "ImageType", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"),
+    *("SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "StudyInstanceUID", "SeriesInstanceUID"),
+    *("SeriesNumber", "SeriesDescription", "ImageType", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"),
     *("ImagePositionPatient", "TriggerTime", "TemporalPositionIdentifier", "InstanceNumber", "AcquisitionNumber"),
-    *("AcquisitionTime", "SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation", "RescaleSlope"),
-    *("RescaleIntercept", "BitsAllocated", "PixelRepresentation"),
+    *("AcquisitionTime", "EchoTime", "SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation"),
+    *("RescaleSlope", "RescaleIntercept", "BitsAllocated", "PixelRepresentation", "PixelPaddingValue"),
+    *("PixelPaddingRangeLimit", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 ]
+LOCALISERS = ("localiz", "localis", "scout", "survey")
 PIXEL_MM = (0.02, 20.0)
 """Pixels of a heart's scan, mouse to man."""
-LOCALISERS = ("localiz", "localis", "scout", "survey")
 
 
 @dataclass(frozen=True, eq=False)
 class DicomImage:
-    """The header of one image.
+    """The header of one image: of a file, or of a frame of one.
 
     Args:
         path: of the file.
         study: StudyInstanceUID.
-        patient: PatientID; never written anywhere.
+        patient: PatientID.
         series: SeriesInstanceUID.
         number: SeriesNumber, 0 where not stated.
         description: SeriesDescription.
@@ -52,8 +52,13 @@ class DicomImage:
         trigger_ms: TriggerTime, or None.
         temporal: TemporalPositionIdentifier, or None.
         instance: InstanceNumber, 0 where not stated.
-        acquired: order of acquisition among images of the same place and time.
+        acquired: order of acquisition among images of the same place and time: SeriesNumber, AcquisitionNumber,
+            AcquisitionTime, InstanceNumber.
         rescale: slope and intercept.
+        frame: index in a file of several frames; None in a file of one.
+        padding: (lowest, highest) stored value that stands for no signal (PixelPaddingValue), or None.
+        echo_ms: EchoTime, or None.
+        sop: SOPInstanceUID; the same in two copies of an image.
     """
 
     path: Path
@@ -72,153 +77,274 @@ class DicomImage:
     instance: int
     acquired: tuple
     rescale: tuple[float, float]
+    frame: int | None = None
+    padding: tuple[float, float] | None = None
+    echo_ms: float | None = None
+    sop: str = ""
 
     @property
     def normal(self) -> np.ndarray:
         """Unit normal of the plane."""
         return np.cross(*self.orientation)
 
+    @property
+    def series_key(self) -> tuple[str, int]:
+        """Tells series apart: anonymisers give several one UID, and scanners several one number."""
+        return self.series, self.number
+
     def told(self) -> str:
         """The series as messages and names tell it."""
         return f"series {self.number}" + (f" ({self.description})" if self.description else "")
 
 
-def read_headers(folders: Sequence[Path]) -> tuple[list[DicomImage], list[str]]:
-    """The headers of all images below some folders.
+@dataclass(frozen=True)
+class LeftOut:
+    """A DICOM file that cannot be part of a stack.
 
-    Returns:
-        Images that can be part of a stack, and what was left out and why, one line for each kind.
-
-    Raises:
-        InputError: none is left, or a DICOM file is damaged.
+    Args:
+        path: of the file.
+        series_key: UID and number.
+        told: its series, for messages.
+        reason: why.
+        description: SeriesDescription.
+        image: its header, if it has the geometry of an image.
+        patient: PatientID.
+        study: StudyInstanceUID.
+        is_fault: the header is wrong, rather than that of another kind of image.
     """
-    images, left_out = [], Counter()
-    for path in (path for folder in folders for path in visible_files(folder)):
-        if path.name.upper() == "DICOMDIR" or not is_dicom(path):
+
+    path: Path
+    series_key: tuple[str, int]
+    told: str
+    reason: str
+    description: str = ""
+    image: DicomImage | None = None
+    patient: str = ""
+    study: str = ""
+    is_fault: bool = False
+
+
+@dataclass
+class Headers:
+    """What DICOM files say.
+
+    Args:
+        images: those that can be part of a stack.
+        left_out: those that cannot.
+        unreadable: faults of files that are no DICOM inside, whatever they look like.
+    """
+
+    images: list[DicomImage] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    unreadable: list[InputError] = field(default_factory=list)
+
+    def files(self) -> set[Path]:
+        """All of them."""
+        return {item.path for item in (*self.images, *self.left_out, *self.unreadable)}
+
+    def studies(self) -> list[str]:
+        """StudyInstanceUIDs, sorted."""
+        return sorted({item.study for item in (*self.images, *self.left_out)})
+
+    def notes(self) -> list[str]:
+        """What was left out and why, one line for each series and reason."""
+        counts: dict[tuple[str, str], int] = {}
+        for item in self.left_out:
+            if not item.is_fault:
+                counts[item.told, item.reason] = counts.get((item.told, item.reason), 0) + 1
+        return [f"left out {count} images of {series}: {reason}" for (series, reason), count in counts.items()]
+
+    def faults(self) -> list[list[LeftOut]]:
+        """Files whose headers are wrong, those of a series and reason together."""
+        found: dict[tuple, list[LeftOut]] = {}
+        for item in self.left_out:
+            if item.is_fault:
+                found.setdefault((item.series_key, item.reason), []).append(item)
+        return list(found.values())
+
+    def check(self, where: Path) -> None:
+        """Raise InputError if a file cannot be read, or none is an image of a stack."""
+        if self.unreadable:
+            first, more = self.unreadable[0], len(self.unreadable) - 1
+            raise InputError(first.path, first.fault + (f", nor can {more} more files" if more else ""), first.remedy)
+        if self.images:
+            return
+        fault = next((item for item in self.left_out if item.is_fault), None)
+        if fault:
+            more = sum(item.is_fault for item in self.left_out) - 1
+            told = fault.reason + (f", as in {more} more files" if more else "")
+            raise InputError(fault.path, told, "export it again, mend the header, or take the file away")
+        what = "; ".join(self.notes()) or "no DICOM file"
+        raise InputError(where, f"holds no MR images of a stack ({what})", "give the folder of a short-axis scan")
+
+
+def read_headers(files: Iterable[Path]) -> Headers:
+    """The headers of DICOM files; others are passed over, unless their names say that they are DICOM."""
+    found = Headers()
+    for path in files:
+        if path.name.upper() == "DICOMDIR":
+            continue
+        if not is_dicom(path):
+            if path.suffix.lower() in NAMED_DICOM:
+                fault = "is no DICOM file, whatever its name says"
+                found.unreadable.append(InputError(path, fault, "export it again, or take it away"))
             continue
         try:
-            header = open_dicom(path, True, TAGS)
-            reason = _why_not(header)
-            if not reason:
-                images.append(_image(path, header))
-                continue
-        except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError, EOFError) as error:
-            raise _unreadable(path, error) from error
-        left_out[(_told(header), reason)] += 1
-    notes = [f"left out {count} images of {series}: {reason}" for (series, reason), count in left_out.items()]
-    if not images:
-        what = "; ".join(notes) or "no DICOM file"
-        raise InputError(folders[0], f"holds no MR images of a stack ({what})", "give the folder of a short-axis scan")
-    return images, notes
+            header = open_dicom(path, stop_before_pixels=True, tags=TAGS)
+            if not len(header):
+                raise ValueError("it holds no element that an image has")
+            header.walk(lambda *_: None, recursive=False)  # values are read late: now is the time to stumble
+        except Exception as error:  # whatever pydicom stumbles over is a fault of the file
+            found.unreadable.append(unreadable(path, error))
+            continue
+        _sort_in(path, header, found)
+    return found
+
+
+def _sort_in(path: Path, header: Dataset, found: Headers) -> None:
+    """Add a file's images to what was found."""
+    key, told, words = _series_of(header)
+    whose = {"patient": str(header.get("PatientID") or "").strip(), "study": str(header.get("StudyInstanceUID") or "")}
+    try:
+        reason = _why_not(header)
+        if reason:
+            found.left_out.append(LeftOut(path, key, told, reason, words, _image_or_none(path, header), **whose))
+        elif _is_enhanced(header):
+            found.images += [_image(path, frame, k) for k, frame in enumerate(frame_headers(header))]
+        else:
+            found.images.append(_image(path, header))
+    except Exception as error:  # NumPy, pydicom or we: one bad value, one line
+        reason = f"cannot be read ({phrase(error)})"
+        image = _image_or_none(path, header)
+        found.left_out.append(LeftOut(path, key, told, reason, words, image, **whose, is_fault=True))
+
+
+def _series_of(header: Dataset) -> tuple[tuple[str, int], str, str]:
+    """UID and number, how messages tell it, description."""
+    try:
+        number = int(header.get("SeriesNumber") or 0)
+    except (TypeError, ValueError):
+        number = 0
+    description = str(header.get("SeriesDescription") or "").strip()
+    told = f"series {number or '?'}" + (f" ({description})" if description else "")
+    return (str(header.get("SeriesInstanceUID") or ""), number), told, description
+
+
+def _is_enhanced(header: Dataset) -> bool:
+    """Whether the geometry of a file is that of its frames (enhanced MR), rather than of the file."""
+    return "Enhanced" in UID(str(header.get("SOPClassUID", ""))).name or int(header.get("NumberOfFrames") or 1) > 1
 
 
 def _why_not(header: Dataset) -> str | None:
-    """Why an image cannot be part of a stack, or None."""
+    """Why a file cannot be part of a stack, or None."""
     if header.get("Modality") != "MR":
         return f"modality {header.get('Modality') or 'not stated'}, not MR"
-    if int(header.get("NumberOfFrames") or 1) > 1 or "Enhanced" in pydicom.uid.UID(header.get("SOPClassUID", "")).name:
-        return "several frames in one file (enhanced MR); convert it with dcm2niix and give the NIfTI"
     if int(header.get("SamplesPerPixel") or 1) != 1 or not str(
         header.get("PhotometricInterpretation", "MONOCHROME2")
     ).startswith("MONOCHROME"):
         return "in colour"
     if header.get("PhotometricInterpretation") == "MONOCHROME1":
         return "inverted (MONOCHROME1)"
-    words = " ".join([*map(str, header.get("ImageType") or ()), str(header.get("SeriesDescription") or "")]).lower()
+    words = " ".join([*_words(header.get("ImageType")), str(header.get("SeriesDescription") or "")]).lower()
     if any(word in words for word in LOCALISERS):
         return "localiser"
+    if _is_enhanced(header):
+        return None if header.get("PerFrameFunctionalGroupsSequence") else "several frames without a place of their own"
     missing = [
         tag
         for tag in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "Rows", "Columns")
-        if not header.get(tag)
+        if header.get(tag) in (None, "") or np.size(header.get(tag)) == 0
     ]
     return f"without {missing[0]}" if missing else None
 
 
-def _image(path: Path, header: Dataset) -> DicomImage:
-    trigger, temporal = header.get("TriggerTime"), header.get("TemporalPositionIdentifier")
+def _words(value: Any) -> tuple[str, ...]:
+    """A value of one or several texts."""
+    return () if value in (None, "") else (value,) if isinstance(value, str) else tuple(map(str, value))
+
+
+def _image_or_none(path: Path, header: Dataset) -> DicomImage | None:
+    try:
+        return _image(path, header)
+    except Exception:  # it is left out anyway
+        return None
+
+
+def _image(path: Path, header: Dataset, frame: int | None = None) -> DicomImage:
+    """Raises ValueError, naming the element, where a header cannot be right."""
     instance = int(header.get("InstanceNumber") or 0)
     number = int(header.get("SeriesNumber") or 0)
     order = (number, int(header.get("AcquisitionNumber") or 0), str(header.get("AcquisitionTime") or ""), instance)
-    orientation = np.array(header.ImageOrientationPatient, np.float64).reshape(2, 3)
-    spacing = tuple(float(value) for value in header.PixelSpacing)
-    if len(spacing) != 2 or not all(PIXEL_MM[0] <= value <= PIXEL_MM[1] for value in spacing):
-        raise ValueError(f"its PixelSpacing is {spacing}")
+    orientation = _numbers(header, "ImageOrientationPatient", 6).reshape(2, 3)
     lengths = np.linalg.norm(orientation, axis=1)
     if np.abs(lengths - 1).max() > 0.01 or abs(orientation[0] @ orientation[1]) > 0.01:
         raise ValueError("its orientation is not two perpendicular unit vectors")
+    spacing = _numbers(header, "PixelSpacing", 2)
+    if not (PIXEL_MM[0] <= spacing.min() and spacing.max() <= PIXEL_MM[1]):
+        raise ValueError(f"PixelSpacing is {spacing[0]:g}, {spacing[1]:g} mm")
+    shape = int(header.Rows), int(header.Columns)
+    if min(shape) < 1:
+        raise ValueError(f"Rows and Columns are {shape}")
+    slope, inter = _number(header, "RescaleSlope") or 1.0, _number(header, "RescaleIntercept") or 0.0
     return DicomImage(
         path=path,
         study=str(header.get("StudyInstanceUID") or ""),
-        patient=str(header.get("PatientID") or ""),
+        patient=str(header.get("PatientID") or "").strip(),
         series=str(header.get("SeriesInstanceUID") or ""),
         number=number,
         description=str(header.get("SeriesDescription") or "").strip(),
-        kind=tuple(map(str, header.get("ImageType") or ())),
-        shape=(int(header.Rows), int(header.Columns)),
-        spacing=spacing,
+        kind=_words(header.get("ImageType")),
+        shape=shape,
+        spacing=tuple(map(float, spacing)),
         orientation=orientation / lengths[:, None],
-        position=np.array(header.ImagePositionPatient, np.float64),
-        trigger_ms=None if trigger in (None, "") else float(trigger),
-        temporal=None if temporal in (None, "") else int(temporal),
+        position=_numbers(header, "ImagePositionPatient", 3),
+        trigger_ms=_number(header, "TriggerTime"),
+        temporal=_number(header, "TemporalPositionIdentifier", int),
         instance=instance,
         acquired=order,
-        rescale=(float(header.get("RescaleSlope") or 1), float(header.get("RescaleIntercept") or 0)),
+        rescale=(slope, inter),
+        frame=frame,
+        padding=_padding(header),
+        echo_ms=_number(header, "EchoTime"),
+        sop=str(header.get("SOPInstanceUID") or ""),
     )
 
 
-def _told(header: Dataset) -> str:
-    description = str(header.get("SeriesDescription") or "").strip()
-    return f"series {header.get('SeriesNumber') or '?'}" + (f" ({description})" if description else "")
+def _number(header: Dataset, tag: str, kind: Callable = float) -> Any:
+    """A number, or None where there is none."""
+    value = header.get(tag)
+    if value is None or value == "":
+        return None
+    number = kind(value)
+    if not np.isfinite(number):
+        raise ValueError(f"{tag} is {value}")
+    return number
 
 
-def read_pixels(images: Sequence[Sequence[DicomImage]]) -> tuple[np.ndarray, float, float]:
-    """The values of a stack.
-
-    One rescaling for all images goes into the NIfTI header and the integers stay. Images with rescalings of their own
-    are rescaled, to integers where nothing is lost by it, else to float32.
-
-    Args:
-        images: of each slice the phases, `N` lists of `T` images.
-
-    Returns:
-        `(N, T, columns, rows)`, int16 where the values fit; slope and offset.
-
-    Raises:
-        InputError: a file is damaged, or compressed in a way that needs a decoder that is not installed.
-    """
-    first = images[0][0]
-    rescales = {image.rescale for phases in images for image in phases}
-    common = rescales.pop() if len(rescales) == 1 else None
-    values = np.empty((len(images), len(images[0]), *first.shape[::-1]), np.int32 if common else np.float64)
-    for k, phases in enumerate(images):
-        for t, image in enumerate(phases):
-            pixels = _pixels(image)
-            values[k, t] = (pixels if common else pixels * image.rescale[0] + image.rescale[1]).T
-    slope, inter = common or (1.0, 0.0)
-    if values.dtype.kind == "f" and np.abs(values - np.rint(values)).max() > 1e-6:
-        return values.astype(np.float32), slope, inter
-    limits = np.iinfo(np.int16)
-    dtype = np.int16 if limits.min <= values.min() and values.max() <= limits.max else np.int32
-    return np.rint(values).astype(dtype), slope, inter
+def _numbers(header: Dataset, tag: str, count: int) -> np.ndarray:
+    values = np.array(header.get(tag), np.float64).ravel()
+    if values.size != count or not np.isfinite(values).all():
+        raise ValueError(f"{tag} is {header.get(tag)}")
+    return values
 
 
-def _pixels(image: DicomImage) -> np.ndarray:
-    logging.getLogger("pydicom").setLevel(logging.ERROR)  # it says the same as the errors here, in many lines
-    try:
-        dataset = open_dicom(image.path)
-        pixels = dataset.pixel_array
-    except (RuntimeError, NotImplementedError) as error:
-        syntax = dataset.file_meta.TransferSyntaxUID.name
-        remedy = "pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg, or export uncompressed"
-        raise InputError(image.path, f"is compressed ({syntax}) and cannot be decoded", remedy) from error
-    except Exception as error:  # whatever stops a decoder is a fault of the file
-        raise _unreadable(image.path, error) from error
-    if pixels.shape != image.shape:
-        raise _unreadable(image.path, ValueError(f"pixels {pixels.shape} instead of {image.shape}"))
-    return pixels
+def _padding(header: Dataset) -> tuple[float, float] | None:
+    value = header.get("PixelPaddingValue")
+    if value is None or value == "":
+        return None
+    ends = [_signed(header, end) for end in (value, header.get("PixelPaddingRangeLimit")) if end not in (None, "")]
+    return min(ends), max(ends)
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
-    reason = next(iter(str(error).splitlines()), type(error).__name__)
-    return InputError(path, f"cannot be read ({reason})", "export it again, or leave it out")
+def _signed(header: Dataset, value: Any) -> float:
+    """A padding value as pixels have it: without a VR of its own it may come out unsigned."""
+    if isinstance(value, bytes):
+        value = int.from_bytes(value[:2], "little")
+    value, bits = int(value), int(header.get("BitsAllocated") or 16)
+    is_signed = int(header.get("PixelRepresentation") or 0) == 1
+    return float(value - 2**bits if is_signed and value >= 2 ** (bits - 1) else value)
+
+
+def unreadable(path: Path, error: Exception) -> InputError:
+    """What to say of a file that cannot be read."""
+    return InputError(path, f"cannot be read ({phrase(error)})", "export it again, or leave it out")

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Trees of short-axis NIfTI files: plain ones, ACDC, M&Ms."""
+"""Volumes of a folder by their names: scans, phases, label maps; ACDC, M&Ms, nnU-Net, ukbb_cardiac, BIDS, others."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
+from custom.importers.cmr.notes import Doubt
 from custom.importers.cmr.scan import CmrScan, CmrVolume
-from custom.scans.nifti import SUFFIXES, open_nifti, stem
+from custom.importers.cmr.volumes import VolumeOptions, read_mask, read_volume, volume_name
 from custom.scans.scan import Scan
-from custom.scans.stacks import inspect_stack, read_slices
 
 MASK = re.compile(
     r"_(gt|labels?|lbl|seg|segmentation|dseg|probseg|masks?|lv|truth|annotation)$"
@@ -29,10 +30,12 @@ IMAGE_FOLDER = re.compile(r"^images?(Tr|Ts|Va|Val)?$", re.IGNORECASE)
 """Folders of nnU-Net (`imagesTr`, `labelsTr`) and the like, which name no patient."""
 CHANNEL = re.compile(r"_000\d$")
 """What nnU-Net puts behind the name of a case, in a folder of images."""
-MAX_LABEL_VALUES = 8
+MAX_LABEL_VALUES = 32
+"""Whole numbers in a label map; in an image of a few hundred thousand voxels there are more."""
+MASK_PLACE_MM = 1.0
 PART = re.compile(r"_(4d|sax?|cine|image|img|(?:phase|frame|t)_?\d+|ed|es)$", re.IGNORECASE)
 """Words at the end of a file name that tell what a file is of a scan, not which scan it is."""
-LONG_AXIS = re.compile(r"_(la|lax|[234]ch)(_|$)", re.IGNORECASE)
+LONG_AXIS = re.compile(r"_(la|lax)(_|$)|(^|_|-)[234]ch(_|-|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,12 @@ class NiftiGroup:
 
 def is_mask(path: Path) -> bool:
     """Whether the name of a file, or of its folder, says that it is a label map."""
-    return bool(MASK.search(stem(path)) or MASK_FOLDER.match(path.parent.name))
+    return bool(MASK.search(volume_name(path)) or MASK_FOLDER.match(path.parent.name))
+
+
+def is_long_axis(path: Path) -> bool:
+    """Whether the name of an image says that it is a long-axis view."""
+    return bool(LONG_AXIS.search(volume_name(path))) and not is_mask(path)
 
 
 def group_files(
@@ -71,16 +79,16 @@ def group_files(
         frames: where a scan has both a cine and single phases: "cine" takes the cine, "single" the phases.
         others: label maps of other folders by :func:`mask_key`, for images without one in their own folder.
     """
-    images = [path for path in paths if not is_mask(path) and not LONG_AXIS.search(stem(path))]
+    images = [path for path in paths if not is_mask(path) and not is_long_axis(path)]
     masks = {**(others or {}), **{mask_key(path): path for path in paths if is_mask(path)}}
     groups: dict[str, list[Path]] = {}
     for path in images:
         groups.setdefault(scan_name(path), []).append(path)
     found = []
     for name, files in groups.items():
-        files = sorted(files, key=lambda path: stem(path).lower())
+        files = sorted(files, key=lambda path: volume_name(path).lower())
         of_file = {path: next(filter(None, map(masks.get, _image_keys(path))), None) for path in files}
-        cines = [path for path in files if _is_cine_name(path) or (len(files) > 1 and stem(path) == name)]
+        cines = [path for path in files if _is_cine_name(path) or (len(files) > 1 and _has_phases(path))]
         single = [path for path in files if path not in cines]
         kept = files
         if cines and single:
@@ -100,78 +108,101 @@ def scan_name(path: Path) -> str:
 
 def mask_key(path: Path) -> str:
     """What the name of a label map has in common with that of its image."""
-    return MASK.sub("", stem(path)) or stem(path)
+    return MASK.sub("", volume_name(path)) or volume_name(path)
 
 
 def _image_keys(path: Path) -> list[str]:
     name = _case(path)
-    keys = [stem(path), name, re.sub(r"_(image|img)$", "", name)]
+    keys = [volume_name(path), name, re.sub(r"_(image|img)$", "", name)]
     return [*keys, name.rpartition("_")[0]] if name.startswith("sub-") else keys  # BIDS: the suffix tells the contrast
 
 
 def _case(path: Path) -> str:
     """The file name, in a folder of nnU-Net without the channel."""
-    return CHANNEL.sub("", stem(path)) if IMAGE_FOLDER.match(path.parent.name) else stem(path)
+    return CHANNEL.sub("", volume_name(path)) if IMAGE_FOLDER.match(path.parent.name) else volume_name(path)
 
 
-def check_is_image(path: Path, slices: np.ndarray) -> None:
-    """Refuse what is a label map by its values.
+def check_is_image(path: Path, slices: np.ndarray, says_label: bool = False) -> None:
+    """Refuse what is a label map by its values, or by its header.
 
     Args:
         path: of the file, for the message.
         slices: of any shape.
+        says_label: what the header says.
 
     Raises:
         InputError: it holds a few whole numbers and nothing else.
     """
-    if slices.dtype.kind == "f" and not np.array_equal(slices[:1], np.rint(slices[:1])):
+    found = np.unique(slices[: max(1, len(slices) // 4)])
+    if len(found) <= MAX_LABEL_VALUES:
+        found = np.unique(slices)
+    is_few = len(found) <= MAX_LABEL_VALUES and np.array_equal(found, np.rint(found))
+    if not (says_label or is_few):
         return
-    found = np.unique(slices)
-    if len(found) <= MAX_LABEL_VALUES and np.array_equal(found, np.rint(found)):
-        told = ", ".join(f"{value:g}" for value in found)
-        fault = f"holds the values {told} and no others, as a label map does"
-        raise InputError(path, fault, f"name it {stem(path)}_seg if it is one, or leave it out of --input")
+    told = ", ".join(f"{value:g}" for value in found[:8]) + (", ..." if len(found) > 8 else "")
+    fault = f"holds the values {told} and no others, as a label map does"
+    if says_label and not is_few:
+        fault = "is a label map by its header"
+    remedy = f"name it {volume_name(path)}_seg if it is one, or say --label_like image if it is an image"
+    raise InputError(path, fault, remedy)
 
 
 def _is_cine_name(path: Path) -> bool:
-    return bool(re.search(r"_(4d|cine)$", stem(path), re.IGNORECASE))
+    return bool(re.search(r"_(4d|cine)$", volume_name(path), re.IGNORECASE))
 
 
-def nifti_files(folder: Path) -> list[Path]:
-    """Visible NIfTI files of a folder, by name."""
-    return sorted(p for p in folder.iterdir() if p.name.endswith(SUFFIXES) and p.name[0] != "." and p.is_file())
+def _has_phases(path: Path) -> bool:
+    """Whether a header speaks of several phases; what cannot be opened is told when it is read."""
+    try:
+        return len(nib.load(path).shape) > 3
+    except Exception:  # of whatever kind: this is a look in passing
+        return False
 
 
-def read_group(group: NiftiGroup, names: Sequence[str], axis: int | None = None) -> CmrScan:
+def read_group(
+    group: NiftiGroup, names: Sequence[str], axis: int | None = None, options: VolumeOptions | None = None
+) -> tuple[CmrScan, list[str]]:
     """Read the files of a scan.
 
     Args:
         group: of :func:`group_files`.
         names: of the outputs, one for each image.
         axis: the through-plane array axis; None for the one of largest spacing.
+        options: see :class:`VolumeOptions`.
+
+    Returns:
+        The scan, and what was mended or guessed.
 
     Raises:
         InputError: a file is no stack or cine, its mask is of another size, or phases differ in geometry.
     """
-    volumes = []
+    options = options or VolumeOptions()
+    volumes, notes = [], []
     for path, mask, name in zip(group.images, group.masks, names, strict=True):
-        info = inspect_stack(path, axis)
-        slices = read_slices(info)
-        check_is_image(path, slices)
-        label = _read_mask(mask, info) if mask else None
-        volumes.append(CmrVolume(name, info, slices, label))
+        found = read_volume(path, axis, options.unit)
+        if options.label_like == "refuse":
+            check_is_image(path, found.slices, found.says_label)
+        notes += [type(note)(f"{path.name}: {note}") for note in found.notes]
+        label = None
+        if mask:
+            label, doubts = _read_mask(mask, found.info, options.unit)
+            notes += [f"{path.name}: its label map is {mask.name}", *doubts]
+        volumes.append(CmrVolume(name, found.info, found.slices, label, found.outside))
     first = volumes[0].info
-    return CmrScan(tuple(volumes), tuple(_read_mask(mask, first) for mask in group.centring_masks))
+    centring = tuple(_read_mask(mask, first, options.unit)[0] for mask in group.centring_masks)
+    return CmrScan(tuple(volumes), centring), notes
 
 
-def _read_mask(path: Path, info: Scan) -> np.ndarray:
+def _read_mask(path: Path, info: Scan, unit: str) -> tuple[np.ndarray, list[Doubt]]:
     """A mask as `(N, T, H, W)` uint8. One phase is enough for a cine: the others then have none."""
-    image = open_nifti(path, "give masks as NIfTI files", mend=True)
-    if image.shape[:3] != info.shape[:3] or (image.ndim > 3 and image.shape[3] not in (1, info.num_phases)):
-        fault = f"is a mask of shape {image.shape}, its image {info.path.name} has {info.shape}"
+    values, affine = read_mask(path, unit)
+    if values.shape[:3] != info.shape[:3] or (values.ndim > 3 and values.shape[3] not in (1, info.num_phases)):
+        fault = f"is a mask of shape {values.shape}, its image {info.path.name} has {info.shape}"
         raise InputError(path, fault, "give the mask of this image, or remove it")
-    try:
-        values = np.asarray(image.dataobj).reshape(*image.shape[:3], -1)
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(path, f"cannot be read to its end ({error})", "copy or export the file again") from error
-    return np.ascontiguousarray(np.moveaxis(values, (info.axis, 3), (0, 1))).astype(np.uint8)
+    corners = np.array([[*np.unravel_index(k, (2, 2, 2)), 1] for k in range(8)]) * [*info.shape[:3], 1]
+    apart = float(np.abs(corners @ (affine - info.affine).T).max())
+    doubts = []
+    if apart > MASK_PLACE_MM:
+        doubts.append(Doubt(f"{path.name} lies {apart:.0f} mm from its image by its header: laid on it voxel by voxel"))
+    values = values.reshape(*values.shape[:3], -1)
+    return np.ascontiguousarray(np.moveaxis(values, (info.axis, 3), (0, 1))), doubts

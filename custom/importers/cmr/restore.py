@@ -18,8 +18,10 @@ from custom.geometry import dense_affine, synthetic_mask
 from custom.importers.cmr.crop import PlaneCrop, as_dtype
 from custom.importers.cmr.scan import CmrVolume, plane_axes, voxels_sha256
 from custom.importers.cmr.series import DicomOptions
-from custom.importers.cmr.sources import CmrSource, find_nifti_source
+from custom.importers.cmr.source import CmrSource
+from custom.importers.cmr.sources import find_volume
 from custom.importers.cmr.study import read_source
+from custom.importers.cmr.volumes import VolumeOptions, volume_name
 from custom.scans.nifti import stem
 from custom.scans.provenance import SYNTHETIC_KEY, read_synthetic_frames, sidecar_path, write_json
 from custom.scans.scan import Scan
@@ -93,12 +95,13 @@ def read_original(record: CropRecord, originals: Path) -> CmrVolume:
     kind, axis = record.content["kind"], settings["slice_axis"]
     if kind == "nifti":
         # Of several phases only the one in question.
-        found = [path for path in paths if name.endswith(stem(path))] or list(paths)
-        sources = [find_nifti_source(path) for path in found]
+        found = [path for path in paths if name.endswith(volume_name(path))] or list(paths)
+        sources = [find_volume(path) for path in found]
     else:
         sources = [CmrSource(kind, name, name, paths, root)]
     for source in sources:
-        scans, _, _ = read_source(source, DicomOptions(**settings["dicom"]), axis)
+        options = VolumeOptions(**settings.get("volumes", {}))
+        scans, _, _ = read_source(source, DicomOptions(**settings["dicom"]), axis, options)
         for volume in (volume for scan in scans for volume in scan.volumes):
             if voxels_sha256(volume.slices) == record.voxels_sha256:
                 return volume

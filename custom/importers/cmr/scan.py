@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +63,14 @@ class CmrVolume:
         info: geometry, header and stored dtype.
         slices: `(N, T, H, W)` as stored.
         label: `(N, T, H, W)` mask of the heart, or None.
+        outside: bool `(N, T, H, W)`, what is no tissue though it has a value (padding, NaN); None where nothing is.
     """
 
     name: str
     info: Scan
     slices: np.ndarray
     label: np.ndarray | None = None
+    outside: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +81,7 @@ class CmrScan:
         volumes: at least one.
         centring_labels: masks `(N, T, H, W)` that show where the heart is but belong to no volume.
         details: of the source, for the record beside each output.
+        patient: that its header states, unless that says nothing; else empty.
 
     Raises:
         InputError: the volumes differ in the size, spacing, orientation or place of their planes. They may differ in
@@ -88,6 +91,11 @@ class CmrScan:
     volumes: tuple[CmrVolume, ...]
     centring_labels: tuple[np.ndarray, ...] = ()
     details: Mapping[str, Any] | None = None
+    patient: str = ""
+
+    def renamed(self, number: int) -> CmrScan:
+        """The scan with numbered outputs."""
+        return replace(self, volumes=tuple(replace(v, name=f"{v.name}-{number}") for v in self.volumes))
 
     def __post_init__(self) -> None:
         first = self.volumes[0].info
@@ -116,6 +124,14 @@ def plane_axes(info: Scan) -> tuple[int, int]:
     return height, width
 
 
+def _positions(info: Scan) -> list[float]:
+    """Where the slices lie along their normal, mm."""
+    height, width = (info.affine[:3, axis] for axis in plane_axes(info))
+    normal = np.cross(height, width)
+    first, step = (float(info.affine[:3, column] @ normal / np.linalg.norm(normal)) for column in (3, info.axis))
+    return [round(first + k * step, 3) for k in range(info.num_slices)]
+
+
 def voxels_sha256(slices: np.ndarray) -> str:
     """Tells a stack by its stored values, whichever file or folder they are in."""
     return hashlib.sha256(np.ascontiguousarray(slices).astype(slices.dtype.newbyteorder("<")).tobytes()).hexdigest()
@@ -142,12 +158,19 @@ def write_scan(
     info = scan.volumes[0].info
     spacing = tuple(float(spacing_from_affine(info.affine)[axis]) for axis in plane_axes(info))
     labels = [*(volume.label for volume in scan.volumes), *scan.centring_labels]
-    centre, method = find_centre(options.centre, [volume.slices for volume in scan.volumes], labels, spacing)
+    centre, method = find_centre(options.centre, [_tissue(volume) for volume in scan.volumes], labels, spacing)
     crop = plan_crop(info.plane, spacing, centre, options.size, options.spacing)
     heart = {"heart_centre": [round(c, 3) for c in centre], "centre_method": method}
     entry = {"patient": patient, "centre": [round(float(c), 2) for c in crop.to_window(centre)]}
     record = {**record, **(scan.details or {}), **heart}
     return [_write_volume(folder, volume, crop, options, entry, record) for volume in scan.volumes]
+
+
+def _tissue(volume: CmrVolume) -> np.ndarray:
+    """The slices, with the darkest tissue where there is none."""
+    if volume.outside is None:
+        return volume.slices
+    return np.where(volume.outside, volume.slices[~volume.outside].min(), volume.slices)
 
 
 def _write_volume(
@@ -164,13 +187,19 @@ def _write_volume(
         fault = f"has a mask with the number {volume.label.max()}"
         raise InputError(info.path, fault, "say with --masks what its numbers stand for, such as --masks 255=1")
     if options.intensity == "slice":
-        slices, gains = _with_gains(info, slices)
+        slices, gains = _with_gains(info, _tissue(volume))
         dtype = slices.dtype
-    window = crop.cut(slices, fill=float(slices.min()))
+    # Padding is mixed with tissue where pixels are resampled, and NaN helps nobody: the darkest tissue takes its place.
+    dark = float(slices.min() if volume.outside is None else slices[~volume.outside].min())
+    if volume.outside is not None:
+        replaced = volume.outside if not crop.is_exact else volume.outside & ~np.isfinite(slices)
+        slices = np.where(replaced, np.asarray(dark, slices.dtype), slices)
+    window = crop.cut(slices, fill=dark)
     affine = crop.affine(info.affine, plane_axes(info))
     path = folder / f"{volume.name}.nii.gz"
     try:
-        intensity_range = stack_intensity_range(window)
+        outside = None if volume.outside is None else crop.cut(volume.outside.astype(np.uint8), fill=1, order=0) > 0
+        intensity_range = stack_intensity_range(window if outside is None else window[~outside])
     except ValueError as error:
         raise InputError(info.path, "is constant in the crop", "choose another --centre or a larger --size") from error
     header = write_window(path, info, window, affine, "" if crop.is_exact else "resampled", dtype)
@@ -190,7 +219,9 @@ def _write_volume(
             "shape": list(header.get_data_shape()),
             "spacing_mm": [round(float(zoom), 6) for zoom in header.get_zooms()[:3]],
             "phase_ms": _phase_ms(header),
+            "positions_mm": _positions(info),
             "intensity_range": list(intensity_range),
+            "voxels_outside_tissue": 0 if volume.outside is None else int(volume.outside.sum()),
             "scanner": {
                 "shape": list(info.shape),
                 "affine": info.affine.tolist(),

@@ -14,17 +14,20 @@ import numpy as np
 
 from custom.errors import InputError
 from custom.importers.cmr.dicom import DicomImage
+from custom.importers.cmr.dicom_options import DicomOptions
+from custom.importers.cmr.lines import distinct_positions, lean_degrees, lines_of
+from custom.importers.cmr.phases import (
+    SAME_TIME_MS,
+    acquisitions,
+    choose_clock,
+    disordered_slices,
+    phase_ms,
+    time_of,
+    uneven_slice,
+)
 
-DUPLICATES = ("error", "first", "last")
-SAME_POSITION_MM = 0.1
-SAME_LINE_MM = 0.5
-"""How far the slices of a stack may lie beside the line through the others."""
-SAME_LEANING_LINE_MM = 0.1
-"""The same for a line that leans against the normal: scanners state positions to a micrometre."""
-MIN_PHASE_MS = 10.0
-"""Between phases of a cine; images of two acquisitions can be closer."""
 SPACING_TOLERANCE = 0.05
-SAME_TIME_MS = 0.5
+MIN_LEAN_DEGREES = 0.05
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -37,12 +40,30 @@ class SortedStack:
         affine: `(4, 4)`, from (column, row, slice) to mm, right-anterior-superior as in NIfTI.
         phase_ms: median time from one phase to the next; None where there is one phase or no trigger time.
         part: tells two stacks of one series apart, else empty.
+        depths: `(N,)` mm, positions along the normal.
+        doubts: guesses that the user should know of.
+        notes: what else there is to say, images that were left out among it.
+        left_out: images at the stack's own places that are not in it, on the user's wish.
     """
 
     images: tuple[tuple[DicomImage, ...], ...]
     affine: np.ndarray
     phase_ms: float | None
     part: str = ""
+    depths: tuple[float, ...] = ()
+    doubts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    left_out: tuple[DicomImage, ...] = ()
+
+    @property
+    def flat(self) -> list[DicomImage]:
+        """All images."""
+        return [image for phases in self.images for image in phases]
+
+    def series(self) -> str:
+        """The series that it is from."""
+        told = list(dict.fromkeys(image.told() for image in sorted(self.flat, key=lambda image: image.acquired)))
+        return told[0] if len(told) == 1 else f"{told[0]} and {len(told) - 1} more"
 
     def told(self) -> str:
         """The stack as messages tell it."""
@@ -50,77 +71,42 @@ class SortedStack:
         return f"{told}, {len(self.images)} slices of {len(self.images[0])} phases"
 
 
-def distinct_positions(images: Sequence[DicomImage]) -> tuple[np.ndarray, list[list[DicomImage]]]:
-    """Positions along the normal of the first image in mm, rising, and the images at each."""
-    normal = images[0].normal
-    depths = np.array([image.position @ normal for image in images])
-    order = np.argsort(depths, kind="stable")
-    starts = np.flatnonzero(np.diff(depths[order], prepend=-np.inf) > SAME_POSITION_MM)
-    parts = np.split(order, starts[1:])
-    return np.array([depths[part].mean() for part in parts]), [[images[k] for k in part] for part in parts]
-
-
-def sort_slices(
-    where: Path, told: str, images: Sequence[DicomImage], min_slices: int, duplicates: str, drop_incomplete: bool
-) -> list[SortedStack]:
+def sort_slices(where: Path, told: str, images: Sequence[DicomImage], options: DicomOptions) -> list[SortedStack]:
     """Sort images of one orientation into a stack, or into two that lie side by side or in each other's gaps.
 
     Args:
         where: folder or zip they are from, for messages.
         told: their series, for messages.
         images: of one orientation and matrix.
-        min_slices: of a stack.
-        duplicates: "error", or which to keep of images of the same place and time.
-        drop_incomplete: leave out slices at the ends that lack phases.
+        options: see :class:`DicomOptions`.
 
     Raises:
         InputError: slices are missing, irregular or displaced, phases are missing, or images are there twice.
     """
-    sets = _interleaved(_lines(where, told, images, min_slices), min_slices)
+    sets = _interleaved(_lines(where, told, images, options.min_slices), options.min_slices)
     names = [chr(ord("a") + k) for k in range(len(sets))] if len(sets) > 1 else [""]
-    return [
-        _one_stack(where, told, part, name, min_slices, duplicates, drop_incomplete)
-        for part, name in zip(sets, names, strict=True)
-    ]
+    return [_one_stack(where, told, part, name, options) for part, name in zip(sets, names, strict=True)]
 
 
-def on_lines(images: Sequence[DicomImage]) -> list[tuple[np.ndarray, list[DicomImage]]]:
-    """Images in sets whose first pixels lie on one line, each with the place in the plane where the line starts.
-
-    The line may lean against the normal, as the third column of an affine can; several lines are parallel to it.
-    """
-    axes, normal = images[0].orientation, images[0].normal
-    offsets = np.array([axes @ image.position for image in images])
-    depths = np.array([normal @ image.position for image in images])
-    if np.ptp(depths) > SAME_POSITION_MM:
-        design = np.stack([np.ones_like(depths), depths - depths.mean()], axis=1)
-        fit = np.linalg.lstsq(design, offsets, rcond=None)[0]
-        if np.linalg.norm(offsets - design @ fit, axis=1).max() <= SAME_LEANING_LINE_MM:
-            return [(offsets[0], list(images))]
-    lines: list[tuple[np.ndarray, list[DicomImage]]] = []
-    for image, offset in zip(images, offsets, strict=True):
-        near = [line for start, line in lines if np.linalg.norm(offset - start) <= SAME_LINE_MM]
-        if near:
-            near[0].append(image)
-        else:
-            lines.append((offset, [image]))
-    return lines
+def is_regular(gaps: np.ndarray) -> bool:
+    """Whether positions are evenly spaced."""
+    return bool(np.abs(gaps - np.median(gaps)).max() <= SPACING_TOLERANCE * np.median(gaps))
 
 
 def _lines(where: Path, told: str, images: Sequence[DicomImage], min_slices: int) -> list[list[DicomImage]]:
-    """The sets of :func:`on_lines`, each a stack of its own.
-
-    Raises:
-        InputError: a set is too small for that.
-    """
-    lines = on_lines(images)
-    if len(lines) > 1 and min(len(distinct_positions(line)[0]) for _, line in lines) < min_slices:
-        main = max(lines, key=lambda item: len(item[1]))
-        off = next(item for item in lines if item is not main)
-        name = min(off[1], key=lambda image: image.acquired).path.name
-        fault = f"{told}: {name} is displaced in its plane by {np.linalg.norm(off[0] - main[0]):.1f} mm"
+    """Images in sets on a line each; a set that is no stack of its own was displaced."""
+    lines = lines_of(images)
+    small = [line for line in lines if len(distinct_positions(line)[0]) < min_slices]
+    if len(lines) > 1 and small:
+        image = min(small[0], key=lambda image: image.acquired)
+        axes = image.orientation
+        offsets = np.array([axes @ other.position for other in lines[0]])
+        # Along a line that hardly leans, the nearest slice tells how far; good enough for a message.
+        nearest = np.argmin([abs((other.position - image.position) @ image.normal) for other in lines[0]])
+        distance = np.linalg.norm(axes @ image.position - offsets[nearest])
+        fault = f"{told}: {image.path.name} is displaced in its plane by {distance:.1f} mm"
         raise InputError(where, fault, "remove the displaced images, or take the series apart")
-    return [line for _, line in lines]
+    return lines
 
 
 def _interleaved(sets: Sequence[list[DicomImage]], min_slices: int) -> list[list[DicomImage]]:
@@ -137,35 +123,63 @@ def _interleaved(sets: Sequence[list[DicomImage]], min_slices: int) -> list[list
     return found
 
 
-def is_regular(gaps: np.ndarray) -> bool:
-    """Whether distances between neighbouring slices are equal."""
-    return bool(np.abs(gaps - np.median(gaps)).max() <= SPACING_TOLERANCE * np.median(gaps))
-
-
-def _one_stack(
-    where: Path,
-    told: str,
-    images: Sequence[DicomImage],
-    name: str,
-    min_slices: int,
-    duplicates: str,
-    drop_incomplete: bool,
-) -> SortedStack:
+def _one_stack(where: Path, told: str, images: Sequence[DicomImage], name: str, options: DicomOptions) -> SortedStack:
     depths, slices = distinct_positions(images)
     _check_gaps(where, told, depths)
-    times = _clock(slices)
-    slices = [_in_time(where, told, k, depths, part, times, duplicates) for k, part in enumerate(slices)]
+    clock, doubt = choose_clock(slices, options.phases_by)
+    doubts = [] if doubt is None else [f"{doubt} (--phases_by)"]
+    silent = next((image for part in slices for image in part if time_of(image, clock) is None), None)
+    if silent:
+        fault = f"{told}: {silent.path.name} does not say its time by {clock}"
+        raise InputError(where, fault, "choose another --phases_by, such as auto")
+    copies = [_without_copies(part) for part in slices]
+    num_copies = sum(map(len, slices)) - sum(map(len, copies))
+    slices = [_in_time(where, told, k, depths, part, clock, options.duplicates) for k, part in enumerate(copies)]
     counts = [len(part) for part in slices]
     usual = Counter(counts).most_common(1)[0][0]
     complete = [k for k, count in enumerate(counts) if count == usual]
-    ends = slice(complete[0], complete[-1] + 1) if drop_incomplete else slice(None)
+    ends = slice(complete[0], complete[-1] + 1) if options.drop_incomplete else slice(None)
     for k in range(len(slices))[ends]:
         if counts[k] != usual:
             fault = f"{told}: slice {k + 1} (at {depths[k]:.1f} mm) has {counts[k]} phases, most have {usual}"
             raise InputError(where, fault, "export the series again; --drop_incomplete leaves out slices at the ends")
+    dropped = [image for k, part in enumerate(slices) if k not in range(len(slices))[ends] for image in part]
     slices, depths = slices[ends], depths[ends]
-    if len(slices) < min_slices:
+    if len(slices) < options.min_slices:
         raise InputError(where, f"{told}: {len(slices)} complete slices are left", "export the series again")
+    if clock == "trigger":
+        _check_steps(where, told, depths, slices, options.phases_by)
+        disordered = disordered_slices(slices) if usual > 1 else []
+        if disordered:
+            doubts.append(
+                f"in slice {disordered[0] + 1} InstanceNumber does not follow the trigger times, as it does in others: "
+                "ordered by trigger time (--phases_by)"
+            )
+    notes = []
+    if dropped:
+        notes.append(f"left out {len(dropped)} images of {told}: slices at the ends lack phases (--drop_incomplete)")
+    taken = {id(image) for part in slices for image in part} | {id(image) for image in dropped}
+    again = [image for part in copies for image in part if id(image) not in taken]
+    if num_copies:
+        notes.append(f"left out {num_copies} images of {told}: copies of others")
+    if again:
+        notes.append(f"left out {len(again)} images of {told}: acquired again (--duplicates {options.duplicates})")
+    lean = lean_degrees(slices)
+    if lean > MIN_LEAN_DEGREES:
+        notes.append(f"positions lean by {lean:.2f} degrees against the slices' normal: the affine is sheared")
+    return SortedStack(
+        images=tuple(map(tuple, slices)),
+        affine=_affine(slices),
+        phase_ms=phase_ms(slices) if clock == "trigger" else None,
+        part=name,
+        depths=tuple(map(float, depths)),
+        doubts=tuple(doubts),
+        notes=tuple(notes),
+        left_out=(*dropped, *again),
+    )
+
+
+def _affine(slices: Sequence[Sequence[DicomImage]]) -> np.ndarray:
     first, last = slices[0][0], slices[-1][0]
     affine = np.eye(4)
     affine[:3, :3] = np.stack(
@@ -178,7 +192,7 @@ def _one_stack(
     )
     affine[:3, 3] = first.position
     affine[:3] = _LPS_TO_RAS @ affine[:3]
-    return SortedStack(tuple(map(tuple, slices)), affine, _phase_ms(slices) if times == "trigger_ms" else None, name)
+    return affine
 
 
 def _check_gaps(where: Path, told: str, depths: np.ndarray) -> None:
@@ -197,68 +211,17 @@ def _check_gaps(where: Path, told: str, depths: np.ndarray) -> None:
     raise InputError(where, fault, "take the series apart into regular stacks")
 
 
-def _clock(slices: Sequence[Sequence[DicomImage]]) -> str:
-    """The attribute that tells phases of a slice apart: trigger time, else temporal position, else instance number."""
-    several = [part for part in slices if len(part) > 1]
-    for attribute in ("trigger_ms", "temporal"):
-        values = [[getattr(image, attribute) for image in part] for part in slices]
-        if any(value is None for part in values for value in part):
-            continue
-        if any(len(set(part)) > 1 for part in values if len(part) > 1):
-            return attribute
-    # Equal times that are not 0 are a statement: the images are there twice. With three and more of them in each slice,
-    # counted, the time is a delay and the images are phases.
-    stated = all(image.trigger_ms for part in several for image in part)
-    if stated and len(several) == len(slices) and all(_are_counted(part) for part in slices):
-        return "instance"
-    return "trigger_ms" if several and stated else "instance"
-
-
-def _are_counted(images: Sequence[DicomImage]) -> bool:
-    numbers = {image.instance for image in images}
-    return len(numbers) == len(images) >= 3 and len({image.series for image in images}) == 1
-
-
-def are_parts_of_a_cycle(images: Sequence[DicomImage]) -> bool:
-    """Whether images of several series at one position are phases of one cycle: their times differ, without overlap."""
-    runs: dict[str, list[DicomImage]] = {}
-    for image in images:
-        runs.setdefault(image.series, []).append(image)
-    for attribute, apart in (("trigger_ms", MIN_PHASE_MS), ("temporal", 1)):
-        if any(getattr(image, attribute) is None for image in images):
-            continue
-        spans = sorted(
-            (min(times), max(times)) for times in ([getattr(i, attribute) for i in r] for r in runs.values())
-        )
-        if all(after[0] - before[1] >= apart for before, after in zip(spans, spans[1:], strict=False)):
-            return True
-    return False
-
-
-def _runs(images: Sequence[DicomImage]) -> list[list[DicomImage]]:
-    """Images of one position by acquisition: series, unless these are phases of one cycle, then repeats within them."""
-    runs: dict[str, list[DicomImage]] = {}
-    one = are_parts_of_a_cycle(images)
-    for image in sorted(images, key=lambda image: image.acquired):
-        runs.setdefault("" if one else image.series, []).append(image)
-    return [part for run in runs.values() for part in _repeats(run)]
-
-
-def _repeats(run: list[DicomImage]) -> list[list[DicomImage]]:
-    """A run of images in order of acquisition, cut where the heart cycle starts again, if that gives whole cycles."""
-    if len(run) < 4 or any(image.trigger_ms is None for image in run):
-        return [run]
-    parts = [[run[0]]]
-    for before, image in zip(run, run[1:], strict=False):
-        if image.trigger_ms < before.trigger_ms:
-            parts.append([])
-        parts[-1].append(image)
-    spans = [(part[0].trigger_ms, part[-1].trigger_ms) for part in parts]
-    overlap = all(
-        after[0] < before[1] and before[0] < after[1] for before, after in zip(spans, spans[1:], strict=False)
-    )
-    whole = len(parts) > 1 and len({len(part) for part in parts}) == 1 and len(parts[0]) > 1
-    return parts if whole and overlap else [run]
+def _check_steps(
+    where: Path, told: str, depths: np.ndarray, slices: Sequence[Sequence[DicomImage]], wanted: str
+) -> None:
+    """Refuse trigger times that no cine has, unless the user wants them."""
+    uneven = uneven_slice(slices) if wanted == "auto" else None
+    if uneven:
+        k, times = uneven
+        listed = ", ".join(f"{time:g}" for time in times[:6]) + (", ..." if len(times) > 6 else "")
+        fault = f"{told}: slice {k + 1} (at {depths[k]:.1f} mm) has trigger times {listed} ms, others step evenly"
+        remedy = "mend them, or say with --phases_by trigger or instance what tells the phases' order"
+        raise InputError(where, fault, remedy)
 
 
 def _in_time(
@@ -267,37 +230,45 @@ def _in_time(
     k: int,
     depths: np.ndarray,
     images: Sequence[DicomImage],
-    attribute: str,
+    clock: str,
     duplicates: str,
 ) -> list[DicomImage]:
     """The phases of slice `k` in order, without repeated acquisitions."""
-
-    def key(image: DicomImage) -> tuple:
-        return getattr(image, attribute), image.acquired
-
-    runs = _runs(images)
+    runs = acquisitions(images, clock)
     place = f"{told}: slice {k + 1} (at {depths[k]:.1f} mm)"
     remedy = "remove one of them, or choose with --duplicates first or last"
     if len(runs) > 1 and duplicates == "error":
-        names = ", ".join(dict.fromkeys(run[0].told() for run in runs))
+        names = ", ".join(_told_run(run, runs) for run in runs)
         raise InputError(where, f"{place} was acquired {len(runs)} times ({names})", remedy)
-    chosen = sorted(runs[-1 if duplicates == "last" else 0], key=key)
+    chosen = sorted(runs[-1 if duplicates == "last" else 0], key=lambda image: (time_of(image, clock), image.acquired))
     kept: list[DicomImage] = []
-    same = SAME_TIME_MS if attribute == "trigger_ms" else 0
+    same = SAME_TIME_MS if clock == "trigger" else 0
     for image in chosen:
-        if not kept or getattr(image, attribute) - getattr(kept[-1], attribute) > same:
+        if not kept or time_of(image, clock) - time_of(kept[-1], clock) > same:
             kept.append(image)
         elif duplicates == "error":
-            told_time = f"{attribute.removesuffix('_ms')} {getattr(image, attribute):g}"
-            fault = f"{place} has two images of {told_time}: {kept[-1].path.name} and {image.path.name}"
-            if attribute == "trigger_ms":
-                remedy += " if they are one phase; of phases remove the TriggerTime, then InstanceNumber counts"
-            raise InputError(where, fault, remedy)
+            fault = (
+                f"{place} has two images of {clock} {time_of(image, clock):g}: {kept[-1].path.name} and "
+                f"{image.path.name}"
+            )
+            raise InputError(where, fault, f"{remedy}; if they are phases, order them with --phases_by instance")
         elif duplicates == "last":
             kept[-1] = image
     return kept
 
 
-def _phase_ms(slices: Sequence[Sequence[DicomImage]]) -> float | None:
-    steps = [step for part in slices for step in np.diff([image.trigger_ms for image in part])]
-    return float(np.median(steps)) if steps else None
+def _without_copies(images: Sequence[DicomImage]) -> list[DicomImage]:
+    """Images without those that are the same object exported twice."""
+    found: dict[tuple, DicomImage] = {}
+    for k, image in enumerate(images):
+        found.setdefault((image.sop, image.frame, image.trigger_ms, image.instance) if image.sop else (k,), image)
+    return list(found.values())
+
+
+def _told_run(run: Sequence[DicomImage], runs: Sequence[Sequence[DicomImage]]) -> str:
+    image = run[0]
+    if len({other[0].series_key for other in runs}) > 1:
+        return image.told()
+    words = [f"acquisition {image.acquired[1]}", f"time {image.acquired[2]}", f"from {image.path.name} on"]
+    differ = [len({other[0].acquired[k] for other in runs}) > 1 for k in (1, 2)]
+    return f"{image.told()} {words[0] if differ[0] else words[1] if differ[1] else words[2]}"

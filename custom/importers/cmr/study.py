@@ -13,12 +13,17 @@ import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
-from custom.importers.cmr.dicom import DicomImage, read_headers, read_pixels
+from custom.importers.cmr.dicom import DicomImage, Headers, LeftOut, read_headers
+from custom.importers.cmr.dicom_options import DicomOptions
+from custom.importers.cmr.dicom_pixels import read_pixels
 from custom.importers.cmr.nifti_groups import read_group
+from custom.importers.cmr.patients import PLACEHOLDER
 from custom.importers.cmr.scan import CmrScan, CmrVolume
-from custom.importers.cmr.series import DicomOptions, sort_stacks
+from custom.importers.cmr.series import sort_stacks
 from custom.importers.cmr.slices import SortedStack
-from custom.importers.cmr.sources import CmrSource, unpacked
+from custom.importers.cmr.source import CmrSource, visible_files
+from custom.importers.cmr.volumes import VolumeOptions
+from custom.importers.cmr.zips import unpacked
 from custom.scans.scan import Scan
 from custom.scans.stacks import stack_intensity_range
 
@@ -26,14 +31,15 @@ _SLICE_AXIS = 2
 
 
 def read_source(
-    source: CmrSource, options: DicomOptions, slice_axis: int | None = None
+    source: CmrSource, options: DicomOptions, slice_axis: int | None = None, volumes: VolumeOptions | None = None
 ) -> tuple[list[CmrScan], list[str], list[InputError]]:
     """Read a source that `custom.importers.cmr.sources.find_sources` has found.
 
     Args:
-        source: DICOM folders, a zip of DICOM files, or NIfTI files.
+        source: DICOM files, a zip of DICOM files, or volumes.
         options: for DICOM.
-        slice_axis: for NIfTI, the through-plane array axis; None for the one of largest spacing.
+        slice_axis: for volumes, the through-plane array axis; None for the one of largest spacing.
+        volumes: how volumes are taken.
 
     Returns:
         As :func:`read_study`.
@@ -43,61 +49,77 @@ def read_source(
     """
     where = source.paths[0]
     if source.group is not None:
-        return [read_group(source.group, source.output_names, slice_axis)], [], []
+        scan, notes = read_group(source.group, source.output_names, slice_axis, volumes or VolumeOptions())
+        return [scan], notes, []
     if source.kind == "dicom":
-        return read_study(source.paths, source.name, options, where)
+        return read_study(source.headers or read_headers(source.files()), source.name, options, where)
     with unpacked(where) as folder:
         try:
-            return read_study([folder], source.name, options, where)
+            headers = read_headers(visible_files(folder))
+            patients = {image.patient for image in headers.images}
+            if len(patients) > 1:
+                raise InputError(where, f"holds images of {len(patients)} patients", "unpack it and give the folder")
+            scans, notes, faults = read_study(headers, source.name, options, where)
         except InputError as error:
-            if folder not in error.path.parents:
-                raise
-            # The user knows the zip, not where it was unpacked.
-            name = error.path.name.partition("_")[2]
-            raise InputError(where, f"{name} in it {error.fault}", error.remedy) from error
+            raise _told_of_zip(error, where, folder) from error
+        return scans, notes, [_told_of_zip(fault, where, folder) for fault in faults]
+
+
+def _told_of_zip(error: InputError, where: Path, folder: Path) -> InputError:
+    """A fault of an unpacked file as one of the zip: the user does not know where it was unpacked."""
+    if folder not in error.path.parents:
+        return error
+    return InputError(where, f"{error.path.name.partition('_')[2]} in it {error.fault}", error.remedy)
 
 
 def read_study(
-    folders: Sequence[Path], name: str, options: DicomOptions, where: Path
+    headers: Headers, name: str, options: DicomOptions, where: Path
 ) -> tuple[list[CmrScan], list[str], list[InputError]]:
-    """Read the short-axis stacks of a patient's DICOM files.
+    """Read the short-axis stacks of DICOM files.
 
     Args:
-        folders: searched with all below.
+        headers: of one or several studies.
         name: outputs are named after it: with one stack `<name>`, with several `<name>_<series number>-<description>`.
         options: which series and slices to take.
         where: the folder or zip, for messages.
 
     Returns:
-        One scan for each stack; notes on what was left out; faults of stacks that could not be sorted.
+        One scan for each stack; notes on what was put together or left out, guesses among them (`Doubt`); faults of
+        stacks that could not be sorted or read.
 
     Raises:
-        InputError: no stack, several patients, or a damaged file.
+        InputError: no stack, or a damaged file.
     """
-    try:
-        images, notes = read_headers(folders)
-    except InputError as error:
-        raise InputError(where, error.fault, error.remedy) if error.path in folders else error from error
-    patients = {image.patient for image in images}
-    if len(patients) > 1:
-        raise InputError(where, f"holds images of {len(patients)} patients", "give each patient a folder")
+    headers.check(where)
     studies: dict[str, list[DicomImage]] = {}
-    for image in sorted(images, key=lambda image: (image.study, image.acquired)):
+    for image in sorted(headers.images, key=lambda image: (image.study, image.acquired)):
         studies.setdefault(image.study, []).append(image)
     stacks: list[tuple[str, SortedStack]] = []
-    faults: list[InputError] = []
-    for k, study in enumerate(studies.values()):
+    notes, faults = headers.notes(), [_header_fault(items) for items in headers.faults()]
+    for k, (study, images) in enumerate(studies.items()):
         prefix = name if len(studies) == 1 else f"{name}_study{k + 1}"
+        left_out = [item for item in headers.left_out if item.study == study]
         try:
-            found, more_notes, more_faults = sort_stacks(where, study, options)
+            found, more_notes, more_faults = sort_stacks(where, images, options, left_out)
         except InputError as error:
             found, more_notes, more_faults = [], [], [error]
         notes, faults = notes + more_notes, faults + more_faults
         stacks += [(prefix, stack) for stack in found]
-    if not stacks:
+    scans = []
+    for (_, stack), output in zip(stacks, _names(stacks), strict=True):
+        try:
+            scans.append(_scan(where, stack, output))
+        except InputError as error:
+            faults.append(error)
+    if not scans:
         raise faults[0]
-    scans = [_scan(where, stack, output) for (_, stack), output in zip(stacks, _names(stacks), strict=True)]
     return scans, notes, faults
+
+
+def _header_fault(items: Sequence[LeftOut]) -> InputError:
+    """One line for all files of a series whose headers are wrong in the same way."""
+    more = f", as in {len(items) - 1} more files of {items[0].told}" if len(items) > 1 else ""
+    return InputError(items[0].path, items[0].reason + more, "export it again, mend the header, or take the file away")
 
 
 def _names(stacks: Sequence[tuple[str, SortedStack]]) -> list[str]:
@@ -114,11 +136,11 @@ def _names(stacks: Sequence[tuple[str, SortedStack]]) -> list[str]:
 
 
 def _scan(where: Path, stack: SortedStack, name: str) -> CmrScan:
-    values, slope, inter = read_pixels(stack.images)
+    values, slope, inter, padding = read_pixels(stack.images)
     shape = tuple(int(n) for n in (*values.shape[2:], values.shape[0], values.shape[1]))
     shape = shape if shape[3] > 1 else shape[:3]
     try:
-        intensity_range = stack_intensity_range(values)
+        intensity_range = stack_intensity_range(values if padding is None else values[~padding])
     except ValueError as error:
         raise InputError(where, f"{stack.told()}: every value is the same", "check the export") from error
     header = _header(stack, shape, values.dtype, slope, inter)
@@ -133,8 +155,10 @@ def _scan(where: Path, stack: SortedStack, name: str) -> CmrScan:
         intensity_range=intensity_range,
         header=header,
     )
-    details = {"dicom_series": stack.images[0][0].told(), "dicom_slices": len(stack.images)}
-    return CmrScan((CmrVolume(name, info, values),), details=details)
+    details = {"dicom_series": stack.series(), "dicom_slices": len(stack.images)}
+    stated = stack.images[0][0].patient
+    patient = "" if PLACEHOLDER.match(stated) else stated
+    return CmrScan((CmrVolume(name, info, values, outside=padding),), details=details, patient=patient)
 
 
 def _header(

@@ -17,13 +17,16 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, MRImageStorage
 
 from custom.errors import InputError
 from custom.importers.cmr.series import DicomOptions
-from custom.importers.cmr.sources import find_sources, unpacked
+from custom.importers.cmr.sources import find_sources
 from custom.importers.cmr.study import read_source
+from custom.importers.cmr.zips import unpacked
 from custom.scans.stacks import write_stack
 
 FRAME = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
 FRAME[2] = np.cross(FRAME[0], FRAME[1])
-REAL = Path(__file__).resolve().parents[2].parent / "shared/data"
+REAL = next(
+    (p for p in (p / "shared/data" for p in Path(__file__).resolve().parents) if p.is_dir()), Path("shared/data")
+)
 ROWS, COLUMNS = 12, 10
 
 
@@ -142,23 +145,46 @@ def test_two_patients_two_studies_and_two_series(tmp_path):
     scans, notes, _ = read(tmp_path / "two")
     assert [scan.volumes[0].name for scan in scans] == ["two_004-cine-sax", "two_011-late-enh."]
     assert any("2 stacks" in note for note in notes)
-    # Patients are told by folder; within one, two identities are a fault.
-    save_cine(tmp_path / "mixed")
+    # Patients and studies are told by their headers, names come from the folders.
+    save_cine(tmp_path / "mixed", SeriesInstanceUID="1.6")
     save_cine(tmp_path / "mixed/other", PatientID="another", StudyInstanceUID="1.3")
-    assert "holds images of 2 patients" in refusal(tmp_path / "mixed")
-    save_cine(tmp_path / "visits")
-    save_cine(tmp_path / "visits/later", StudyInstanceUID="1.3")
-    assert [s.volumes[0].name for s in read(tmp_path / "visits")[0]] == ["visits_study1", "visits_study2"]
+    save_cine(tmp_path / "mixed/other/visit", PatientID="another", StudyInstanceUID="1.4")
+    found = find_sources(tmp_path / "mixed")
+    assert sorted((source.name, source.patient) for source in found) == [
+        ("mixed", "secret"),
+        ("mixed_other", "another"),
+        ("mixed_other_visit", "another"),
+    ]
+    assert all(len(read_source(source, DicomOptions())[0]) == 1 for source in found)
 
 
-def test_each_folder_is_a_patient_unless_they_share_a_study(tmp_path):
+def test_one_series_of_two_patients_in_a_folder_is_a_contradiction(tmp_path):
+    folder = save_cine(tmp_path / "p")
+    save(folder / "IM000", 0, 0, PatientID="another")
+    for source in find_sources(folder):
+        with pytest.raises(InputError, match=r"are of one series \(4\) but name 2 patients"):
+            read_source(source, DicomOptions())
+
+
+def test_headers_name_patients_unless_they_are_anonymous_or_the_user_says_otherwise(tmp_path):
     for k in range(5):
         save(tmp_path / f"one/series{k}/im", k, 0, SeriesInstanceUID=f"1.2.{k}")
         save(tmp_path / f"cohort/p1/im{k}", k, 0)
         save(tmp_path / f"cohort/p2/im{k}", k, 0, StudyInstanceUID="1.9")
-    assert [source.patient for source in find_sources(tmp_path / "one")] == ["one"]
+        save(tmp_path / f"anonymous/a/im{k}", k, 0, PatientID="ANONYMOUS")
+        save(tmp_path / f"anonymous/b/im{k}", k, 0, PatientID="ANONYMOUS", StudyInstanceUID="1.9")
+    assert [(source.patient, source.name) for source in find_sources(tmp_path / "one")] == [("secret", "one")]
     assert len(read(tmp_path / "one")[0][0].volumes[0].slices) == 5
-    assert [source.patient for source in find_sources(tmp_path / "cohort")] == ["p1", "p2"]
+    visits = find_sources(tmp_path / "cohort")
+    assert [(source.patient, source.name) for source in visits] == [("secret", "p1"), ("secret", "p2")]
+    assert sum("--patient_from folder" in doubt for source in visits for doubt in source.doubts) == 1
+    by_folder = find_sources(tmp_path / "cohort", patient_from="folder")
+    assert [(source.patient, source.patient_from) for source in by_folder] == [("p1", "folder"), ("p2", "folder")]
+    anonymous = find_sources(tmp_path / "anonymous")
+    assert [source.patient for source in anonymous] == ["a", "b"]
+    assert all("PatientID is ANONYMOUS" in source.doubts[0] for source in anonymous)
+    with pytest.raises(InputError, match="--patient_from"):
+        find_sources(tmp_path / "one", patient_from="name")
 
 
 def test_damaged_and_undecodable_files_are_named(tmp_path):
@@ -227,7 +253,7 @@ def test_data_sets_without_preamble_are_read(tmp_path, bare):
 
 def test_a_pixel_spacing_of_zero_is_told(tmp_path):
     save_cine(tmp_path / "p", PixelSpacing=[0, 0])
-    assert "cannot be read (its PixelSpacing is (0.0, 0.0))" in refusal(tmp_path / "p")
+    assert "cannot be read (PixelSpacing is 0, 0 mm)" in refusal(tmp_path / "p")
 
 
 @pytest.mark.skipif(not (REAL / "sax_dicom").is_dir(), reason="no ../shared/data/sax_dicom")

@@ -12,6 +12,7 @@ import pytest
 
 from custom.errors import InputError
 from custom.importers.cmr.dicom import DicomImage
+from custom.importers.cmr.notes import Doubt
 from custom.importers.cmr.series import DicomOptions, sort_stacks
 
 WHERE = Path("export")
@@ -202,11 +203,13 @@ def test_slices_in_two_series_of_one_description_are_one_stack(first):
 
 def test_slices_of_another_description_that_continue_a_stack_are_a_fault():
     images = stack(range(0, 60, 10), description="sax") + stack([60, 70], series="2", description="base")
-    found, _, faults = sort(images)
-    assert len(found) == 1 and len(faults) == 1
-    assert "2 positions, no stack, but they continue the grid of series 1 (sax)" in str(faults[0])
-    # The remedy works.
-    assert not sort(images, series="^sax$")[2]
+    assert "2 positions, no stack, but they continue the grid of series 1 (sax)" in refusal(images)
+    # Both remedies work.
+    assert [len(s.images) for s in sort(images, series="^sax$")[0]] == [6]
+    assert [len(s.images) for s in sort(images, join="all")[0]] == [8]
+    # A third stack of the study is not taken with it.
+    found, _, faults = sort(images + stack(range(0, 50, 10), series="3", frame=tilted(40)))
+    assert [i.images[0][0].number for i in found] == [3] and len(faults) == 1
 
 
 @pytest.mark.parametrize("clock", ["trigger_ms", "temporal"])
@@ -249,3 +252,89 @@ def test_a_series_for_each_file_is_a_cine():
     images = [image(d, t, series=f"1.{d}.{t}", description="cine") for d in range(0, 50, 10) for t in range(3)]
     found = sort(images)[0][0]
     assert (len(found.images), len(found.images[0])) == (5, 3)
+
+
+def test_a_stack_in_pieces_beside_another_one_goes_to_the_right_one():
+    pieces = [(range(0, 70, 10), "1"), (range(70, 100, 10), "2"), (range(0, 40, 10), "3"), (range(40, 80, 10), "4")]
+    found, notes, _ = sort([i for depths, series in pieces for i in stack(depths, series=series)])
+    assert sorted(len(s.images) for s in found) == [8, 10]
+    assert sum("2 series make one stack" in note for note in notes) == 2
+    apart, _, faults = sort(stack(range(0, 40, 10)) + stack(range(40, 80, 10), series="2"), join="none")
+    assert [len(s.images) for s in apart] == [4, 4] and not faults
+
+
+def test_two_runs_in_two_series_or_by_the_order_of_instances_are_not_one_cine():
+    def run(k, **changes):
+        shift = 3.7 * k
+        return [
+            image(d, t, trigger_ms=40.0 * t + shift, instance=1000 * k + d + t, path=Path(f"{k}_{d}_{t}"), **changes)
+            for d in range(0, 50, 10)
+            for t in range(3)
+        ]
+
+    two = run(0) + run(1, series="2")
+    assert [len(s.images[0]) for s in sort(two)[0]] == [3, 3]
+    same = [i for k in (0, 1) for i in run(k, acquired=(1, 0, "", 0))]
+    assert "was acquired 2 times" in refusal(same)
+    assert [i.trigger_ms for i in sort(same, duplicates="first")[0][0].images[0]] == [0, 40, 80]
+    # Phases that go on in a second series are one cycle.
+    on = [image(d, t, series=str(1 + (t > 2))) for d in range(0, 50, 10) for t in range(6)]
+    assert [len(s.images[0]) for s in sort(on)[0]] == [6]
+
+
+def test_single_phases_that_do_not_say_when_are_kept_apart_unless_the_user_says_so():
+    images = [image(d, t, series=str(10 + t), trigger_ms=None, instance=d) for d in range(0, 60, 10) for t in range(3)]
+    found, notes, _ = sort(images)
+    assert len(found) == 3
+    assert any(isinstance(note, Doubt) and "--phases_by series" in note for note in notes)
+    (cine,), _, _ = sort(images, phases_by="series")
+    assert (len(cine.images), len(cine.images[0])) == (6, 3)
+    assert [i.number for i in cine.images[3]] == [10, 11, 12]
+
+
+def test_displaced_slices_are_told_against_a_leaning_line():
+    leaning = [i for k in range(8) for i in stack([10 * k], offset=(1.0 * k + (k == 5) * 3.0, 0.0))]
+    assert "1_50_0.dcm is displaced" in refusal(leaning)
+    # A little noise about the line is none.
+    noise = [i for k in range(8) for i in stack([10 * k], offset=(1.0 * k + 0.2 * (-1) ** k, 0.0))]
+    assert len(sort(noise)[0]) == 1
+    assert any("lean by" in note for note in sort(noise)[1])
+
+
+def test_trigger_times_that_no_cine_has_are_refused():
+    late = [
+        image(d, t, trigger_ms=12345.0 if (d, t) == (20, 1) else 40.0 * t) for d in range(0, 50, 10) for t in range(3)
+    ]
+    assert "slice 3 (at 20.0 mm) has trigger times 0, 80, 12345 ms" in refusal(late)
+    assert [i.instance for i in sort(late, phases_by="instance")[0][0].images[2]] == [1200, 1201, 1202]
+    assert len(sort(late, phases_by="trigger")[0]) == 1
+    swapped = [
+        image(d, t, trigger_ms=75.0 if (d, t) == (20, 0) else 40.0 * t) for d in range(0, 50, 10) for t in range(2)
+    ]
+    assert any(isinstance(note, Doubt) and "in slice 3 InstanceNumber" in note for note in sort(swapped)[1])
+    assert "does not say its time by temporal" in refusal(late, phases_by="temporal")
+
+
+def test_copies_of_an_image_count_once():
+    images = [image(d, t, sop=f"{d}.{t}") for d in range(0, 50, 10) for t in range(3)]
+    found, notes, _ = sort(images + images[4:6])
+    assert [len(part) for part in found[0].images] == [3] * 5
+    assert any("left out 2 images of series 1: copies" in note for note in notes)
+
+
+def test_echoes_are_stacks_of_their_own():
+    images = [
+        image(d, 0, instance=k, echo_ms=2.0 * k, acquired=(1, 0, "", k)) for d in range(0, 50, 10) for k in (1, 2, 3)
+    ]
+    assert [(len(s.images), len(s.images[0])) for s in sort(images)[0]] == [(5, 1)] * 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"shape": (63, 48)}, {"spacing": (1.5, 2.0)}, {"kind": ("DERIVED",)}, {"frame": tilted(1)}, {"echo_ms": 30.0}],
+)
+@pytest.mark.parametrize("depth", [0, 50])
+def test_an_image_of_the_series_that_fits_nowhere_is_an_error(changes, depth):
+    images = [image(d, 0, **(changes if d == depth else {})) for d in range(0, 60, 10)]
+    line = refusal(images)
+    assert "are of this series" in line or "differ in orientation" in line

@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Whose scan it is: told by the user, by the header, by folders, by the file; and how outputs are named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from custom.errors import InputError
+from custom.importers.cmr.notes import Doubt
+
+PATIENT_FROM = ("auto", "header", "folder", "file")
+PLACEHOLDER = re.compile(
+    r"^(anon\w*|unknown|none|null|n/?a|test\w*|patient|patient ?id|x+|0+|-+|removed|de-?id\w*|no ?id|\*+|redacted)$",
+    re.IGNORECASE,
+)
+"""What anonymisers write into PatientID: it tells nobody from anybody."""
+STRUCTURE = re.compile(
+    r"^(images?|labels?|masks?|segs?|segmentations?)?(tr|ts|va|val)?$"
+    r"|^(nii|nifti|nrrd|dicom|dcm|data|dataset|database|raw|rawdata|sourcedata|derivatives|train(ing)?|test(ing)?"
+    r"|val(idation)?|(un)?labell?ed|cmr|cardiac|heart|anat|func|cine|sax|sa|short_?axis|scans?|(task|dataset)\d+_\w+)$",
+    re.IGNORECASE,
+)
+"""Folders that name a part of a data set, not a patient."""
+BIDS = re.compile(r"(?:^|[/_])(sub-[A-Za-z0-9]+)")
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Whose a scan is.
+
+    Args:
+        name: of the patient.
+        told_by: what said so.
+        doubts: why it may be wrong, with the option that overrules it.
+    """
+
+    name: str
+    told_by: str
+    doubts: tuple[Doubt, ...] = ()
+
+
+def check_patient_from(value: str) -> None:
+    """Raise InputError unless it is one of `PATIENT_FROM`."""
+    if value not in PATIENT_FROM:
+        raise InputError("--patient_from", f"is {value}", f"choose from {', '.join(PATIENT_FROM)}")
+
+
+def by_pattern(path: Path, pattern: str | None) -> Patient | None:
+    """The patient that an expression finds in a path; None without an expression.
+
+    Raises:
+        InputError: it is no expression, or does not match.
+    """
+    if not pattern:
+        return None
+    try:
+        match = re.search(pattern, path.as_posix())
+    except re.error as error:
+        raise InputError("--patient_pattern", f"is not an expression ({error})", "mend it") from error
+    if not match:
+        raise InputError(path, f"does not match --patient_pattern {pattern}", "mend the expression")
+    return Patient(match[1] if match.re.groups else match[0], "--patient_pattern")
+
+
+def of_dicom(stated: str, folder: str, told_from: str) -> Patient:
+    """The patient of a DICOM study.
+
+    Args:
+        stated: PatientID of its headers.
+        folder: name of its folder.
+        told_from: one of `PATIENT_FROM`.
+    """
+    if told_from in ("folder", "file"):
+        return Patient(folder, "folder")
+    if stated and (told_from == "header" or not PLACEHOLDER.match(stated)):
+        return Patient(stated, "PatientID of the header")
+    why = f"PatientID is {stated}" if stated else "the header states no PatientID"
+    doubt = Doubt(f"{why}: the patient is named after the folder, {folder} (--patient_from, --patient_pattern)")
+    return Patient(folder, "folder", (doubt,))
+
+
+def of_file(path: Path, root: Path, scan: str, told_from: str) -> Patient:
+    """The patient of a volume.
+
+    Args:
+        path: of the file.
+        root: of the tree.
+        scan: file name without the words that tell its part of the scan.
+        told_from: one of `PATIENT_FROM`; "header" is "auto", since volumes name nobody.
+    """
+    below = path.relative_to(root)
+    folders = [name for name in below.parts[:-1] if not STRUCTURE.match(name)]
+    if told_from == "file":
+        return Patient(scan, "file name")
+    if told_from == "folder" and folders:
+        return Patient(folders[0], "folder")
+    if bids := BIDS.search(below.as_posix()):
+        return Patient(bids[1], "sub- of BIDS")
+    if folders and scan.startswith(folders[-1]):
+        return Patient(folders[-1], "folder that the file is named after")
+    if folders:
+        return Patient(folders[0], "folder")
+    return Patient(scan, "file name")
+
+
+def output_name(patient: str, *words: str) -> str:
+    """`<patient>_<words>`, without words that say the same again."""
+    kept = [patient]
+    for word in words:
+        if word != kept[-1]:
+            kept = [*kept[:-1], word] if word.startswith(kept[-1]) else [*kept, word]
+    return re.sub(r"[^\w.-]+", "-", "_".join(filter(None, kept))).lstrip(".") or "scan"
+
+
+def one_patient_doubts(scans: Sequence[tuple[str, str]]) -> dict[str, Doubt]:
+    """For each folder that was taken for one patient although it holds differently named scans, the doubt.
+
+    Args:
+        scans: (folder, scan name) of those whose patient is their folder.
+    """
+    names: dict[str, set[str]] = {}
+    for folder, scan in scans:
+        names.setdefault(folder, set()).add(scan)
+    return {
+        folder: Doubt(
+            f"{len(found)} differently named scans in the folder {folder} are taken for one patient; if each is a "
+            "patient, say --patient_from file, or --patient_pattern"
+        )
+        for folder, found in names.items()
+        if len(found) > 1
+    }
