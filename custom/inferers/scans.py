@@ -41,8 +41,8 @@ from custom.transforms.load import SLICES, LoadScand
 from custom.transforms.save import PROVENANCE, SaveScand
 
 logger = logging.getLogger(__name__)
-PART_VOXELS = 2**26
-"""Dense voxels that are in memory at once, as float32 and a few times over: 256 MiB each."""
+PART_VOXELS = 2**23
+"""Dense voxels that are in memory at once, as float32 and a few times over: 32 MiB each."""
 
 
 class ScanInterpolator(FolderEvaluator):
@@ -102,7 +102,7 @@ class ScanInterpolator(FolderEvaluator):
             self.saver.discard()
         count, name = dense_count(scan.num_slices, factor), self.made_by["bundle"] or type(self.network).__name__
         before, after = f"{scan.num_slices} slices {scan.spacing_mm:.3g} mm apart", f"{scan.spacing_mm / factor:.3g} mm"
-        self.summary = f"{before} became {count}, {after} apart, by {name}"
+        self.summary = f"{before} became {count}, {after} apart, by {self.method or name}"
         return output
 
     def _do_part(self, path: Path, first: int, stop: int, provenance: dict[str, Any], progress: Any) -> None:

@@ -111,7 +111,7 @@ class MotionInterpolator(Interpolator):
         turns = [whole_turn(*item) for item in pair] if wrap_rows else [0] * len(pair)
         asked = []
         for slices, turn in zip(pair, turns, strict=True):
-            for place in places.tolist():
+            for place in positions.tolist():
                 shift = round(place * turn)
                 asked.append(torch.stack([slices[0].roll(shift, 0), slices[1].roll(shift - turn, 0)]))
         padded, window = self._pad(torch.stack(asked), wrap_rows)

@@ -17,6 +17,7 @@ from monai.utils import convert_to_dst_type, convert_to_numpy, ensure_tuple
 from custom.scans.pullback_reader import ROBUST_PERCENTILES
 from custom.scans.scan import Scan
 from custom.scans.stacks import excess, from_unit
+from custom.scans.tissue import tissue_range
 from custom.transforms.layout import check_axis, slice_dim
 
 
@@ -37,7 +38,7 @@ def intensity_scale(volume: torch.Tensor, percentiles: Sequence[float] | None = 
 
     Args:
         volume: any shape.
-        percentiles: that map to 0 and 1, or the extremes if they are equal. None for OCT's rule: (0, 255) for uint8,
+        percentiles: of its tissue, that map to 0 and 1, or the extremes if they are equal. None: (0, 255) for uint8,
             else the 0.1 and 99.9 percentiles.
 
     Raises:
@@ -46,12 +47,8 @@ def intensity_scale(volume: torch.Tensor, percentiles: Sequence[float] | None = 
     values = convert_to_numpy(volume)
     if percentiles is None and values.dtype == np.uint8:
         return IntensityScale((0.0, 255.0), values.dtype)
-    low, high = np.percentile(values, ROBUST_PERCENTILES if percentiles is None else percentiles)
-    if low == high:
-        low, high = values.min(), values.max()
-    if low == high:
-        raise ValueError(f"The volume is constant, every value is {low}.")
-    return IntensityScale((float(low), float(high)), values.dtype)
+    chosen = ROBUST_PERCENTILES if percentiles is None else tuple(percentiles)
+    return IntensityScale(tissue_range(values, chosen), values.dtype)
 
 
 def restore_slice(

@@ -52,7 +52,9 @@ def frames(network, device, count=3, size=(40, 72)):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_method_runs_where_no_number_can_be_asked_for(name, monkeypatch):
-    # Which slices of a batch are the same is the one thing that DiffAE and DMCVR ask their device for, once a batch.
+    # Which slices of a batch are the same is the one thing that DiffAE and DMCVR ask their device for, once a batch;
+    # by how much a polar frame is turned, the motion network, once a pair.
+    monkeypatch.setattr("custom.interpolators.motion.whole_turn", lambda first, last: 0)
     monkeypatch.setattr(DiffAE, "_distinct", lambda self, slices: (slices, torch.arange(len(slices), device="meta")))
     network = build(name).to("meta")
     known = frames(network, "meta")
