@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import logging
 import math
 import zlib
 from dataclasses import dataclass, field
@@ -28,11 +29,14 @@ UNITS = {"mm": 1.0, "micron": 1e-3, "meter": 1e3}
 """Lengths of NIfTI (xyzt_units) in mm."""
 PLAUSIBLE_MM = (0.02, 100.0)
 """Spacings of a heart's scan, mouse to man."""
-SAME_PLACE_MM = 1.0
-SAME_SPACING = 0.01
+SAME_PLACE_MM = 0.1
+SAME_SPACING = 1e-3
 MAX_PADDING_BYTES = 15
 """Writers may round a file's length up; more than this is a header that forgets voxels."""
 _HAIR = 1e-3
+_TIME_CODES = (0, 8, 16, 24, 32, 40, 48)
+# nibabel says in lines of its own what is mended or refused here in one.
+logging.getLogger("nibabel.global").setLevel(logging.ERROR)
 _EXPORT_AGAIN = "copy or export the file again"
 
 
@@ -69,7 +73,7 @@ def load_mended(path: str | Path, unit: str | None = None) -> MendedNifti:
         raise
     except (EOFError, zlib.error) as error:
         raise InputError(path, f"cannot be read to its end ({error})", _EXPORT_AGAIN) from error
-    except (nib.filebasedimages.ImageFileError, HeaderDataError, OSError, ValueError) as error:
+    except (nib.filebasedimages.ImageFileError, HeaderDataError, OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).replace(str(path), "the file").split()) or type(error).__name__
         raise InputError(path, f"is not a NIfTI image ({reason})", "export it again as NIfTI (.nii.gz)") from error
 
@@ -197,10 +201,11 @@ def _mend_quaternion(path: Path, header, has_sform: bool, notes: list[str]) -> N
 
 def _to_mm(path: Path, header, unit: str | None, has_sform: bool, notes: list[str], doubts: list[str]) -> None:
     """Lengths of the header in mm."""
-    try:
-        said = header.get_xyzt_units()[0]
-    except KeyError:
-        said = "unknown"
+    code = int(header["xyzt_units"])
+    if code & 7 > 3 or code & ~7 not in _TIME_CODES:
+        notes.append(f"its units have the unknown code {code}: lengths are taken as mm")
+        code = header["xyzt_units"] = 0
+    said = header.get_xyzt_units()[0]
     sizes = np.array([header["srow_x"], header["srow_y"], header["srow_z"]])[:, :3] if has_sform else None
     sizes = np.linalg.norm(sizes, axis=0) if has_sform else np.asarray(header["pixdim"][1:4], np.float64)
 
@@ -230,7 +235,7 @@ def _to_mm(path: Path, header, unit: str | None, has_sform: bool, notes: list[st
             header[name] = np.asarray(header[name]) * scale
         notes.append(f"lengths in {chosen} are converted to mm")
     # 7: the bits of the unit of length; 2 stands for mm. Those of the unit of time stay.
-    header["xyzt_units"] = (int(header["xyzt_units"]) & ~7) | 2
+    header["xyzt_units"] = (code & ~7) | 2
 
 
 def _check_length(path: Path, image_file: Path, image: nib.Nifti1Pair) -> None:

@@ -207,8 +207,9 @@ def test_one_field_of_a_nifti(tmp_path, seed):
     if not found or name in HARMLESS:
         return
     (image,) = found
-    same = image.shape == values.shape and np.allclose(image.affine, affine, atol=1e-3)
-    same = same and np.array_equal(np.asarray(image.dataobj), values)
+    corner = [*values.shape[:3], 1]
+    same = image.shape == values.shape and np.allclose(image.affine @ corner, affine @ corner, atol=0.1)
+    same = same and np.allclose(image.affine, affine, atol=0.02) and np.array_equal(np.asarray(image.dataobj), values)
     assert same or any(fate.notes for fate in fates), told
 
 
