@@ -167,7 +167,7 @@ def _write_datalist(folder: Path, fates: list[Fate], listed: dict, fractions: An
     datalist, kept = grow(folder, entries, listed, fractions, seed, resplit, stale)
     write_datalist(path, datalist)
     if kept:
-        logger.info("%s: %d patients keep the sections they had; --resplit deals all anew", path, kept)
+        logger.info("%s: sections of earlier runs are kept (patients: %d); --resplit deals all anew", path, kept)
     logger.info("%s: %s", path, {name: len(datalist[name]) for name in SECTIONS})
 
 

@@ -272,16 +272,20 @@ def test_patients_prepared_one_by_one_are_all_kept(tmp_path):
     for name in data:
         save(tmp_path / name / "scan.nii", data[name])
         prepare(str(tmp_path / name), str(tmp_path / "out"), spacing=0, size=0)
-    for name, output in zip("ABC", ("scan", "scan-2", "scan-3"), strict=True):
-        np.testing.assert_array_equal(array_of(tmp_path / f"out/{output}.nii.gz"), data[name])
-    listed = sum(entries_of(tmp_path / "out").values(), [])
-    assert sorted(listed) == ["scan-2.nii.gz", "scan-3.nii.gz", "scan.nii.gz"]
+    for name in data:
+        np.testing.assert_array_equal(array_of(tmp_path / f"out/{name}_scan.nii.gz"), data[name])
+    # One patient each, and each section has one before any has a second.
+    assert entries_of(tmp_path / "out") == {
+        "training": ["A_scan.nii.gz"],
+        "validation": ["B_scan.nii.gz"],
+        "test": ["C_scan.nii.gz"],
+    }
     # Again: nothing new. A header mended in place: read again.
     prepare(str(tmp_path / "B"), str(tmp_path / "out"), spacing=0, size=0)
     save(tmp_path / "B/scan.nii", data["B"], affine=affine_of((1.3, 1.3, 5.0)))
     prepare(str(tmp_path / "B"), str(tmp_path / "out"), spacing=0, size=0)
     assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 3
-    assert nib.load(tmp_path / "out/scan-2.nii.gz").header.get_zooms()[2] == pytest.approx(5)
+    assert nib.load(tmp_path / "out/B_scan.nii.gz").header.get_zooms()[2] == pytest.approx(5)
 
 
 def test_files_of_the_user_are_not_replaced(tmp_path):

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from custom.errors import InputError
 from custom.importers.cmr.dicom import Headers, read_headers
 from custom.importers.cmr.notes import Doubt
-from custom.importers.cmr.patients import by_pattern, of_dicom, output_name
+from custom.importers.cmr.patients import by_pattern, folder_name, of_dicom, output_name
 from custom.importers.cmr.source import CmrSource, common_folders, visible_files
 
 MANY_FILES = 500
@@ -37,7 +37,7 @@ def find_dicom_sources(root: Path, pattern: str | None, patient_from: str) -> li
         paths = tuple(root / name for name in folders) if folders else (root,)
         base = root if folders else root.parent
         stated = next((item.patient for item in (*study.images, *study.left_out)), "")
-        folder = folders[0] if len(folders) == 1 else root.name
+        folder = folders[0] if len(folders) == 1 else folder_name(root)
         patient = by_pattern(Path(folder), pattern) or of_dicom(stated, folder, patient_from)
         if conflict:
             study.unreadable.insert(0, conflict)
@@ -113,13 +113,14 @@ def _names(studies: Sequence[Headers], root: Path) -> list[str]:
     """A name for each study: of the folder that holds it, or of as many folders as tell it from the others."""
     folders = [common_folders(sorted(study.files()), root) for study in studies]
     at_root = any(not folder for folder in folders)
-    names = [output_name(root.name) if not folder else output_name(folder[0]) for folder in folders]
+    whole = output_name(folder_name(root), root.name)
+    names = [whole if not folder else output_name(folder[0]) for folder in folders]
     for k, folder in enumerate(folders):
         depth = 1
         while depth < len(folder) and sum(other[:depth] == folder[:depth] for other in folders) > 1:
             depth += 1
         if folder:
-            names[k] = output_name(*([root.name] if at_root else []), *folder[:depth])
+            names[k] = output_name(*([whole] if at_root else []), *folder[:depth])
     repeated = {name for name in names if names.count(name) > 1}
     counts: dict[str, int] = {}
     for k, name in enumerate(names):

@@ -26,6 +26,11 @@ STRUCTURE = re.compile(
     re.IGNORECASE,
 )
 """Folders that name a part of a data set, not a patient."""
+GENERIC = re.compile(
+    r"^(scans?|stack|image|img|volume|vol|cine|sa|sax|short_?axis|4d|input|data|mri?|cmr|heart|im)[-_]?\d*$",
+    re.IGNORECASE,
+)
+"""File names that tell nobody from anybody: whose scan it is, the folder says."""
 BIDS = re.compile(r"(?:^|[/_])(sub-[A-Za-z0-9]+)")
 
 
@@ -105,7 +110,18 @@ def of_file(path: Path, root: Path, scan: str, told_from: str) -> Patient:
         return Patient(folders[-1], "folder that the file is named after")
     if folders:
         return Patient(folders[0], "folder")
+    named = folder_name(root)
+    if GENERIC.match(scan) and len(below.parts) == 1:
+        why = f"the file name {scan} names nobody"
+        doubt = Doubt(f"{why}: the patient is named after the folder, {named} (--patient_from, --patient_pattern)")
+        return Patient(named, "folder", (doubt,))
     return Patient(scan, "file name")
+
+
+def folder_name(folder: Path) -> str:
+    """The name of a folder, or of the one around it where the first is a part of a data set's structure (`DICOM`)."""
+    around = folder.parent.name
+    return around if STRUCTURE.match(folder.name) and around and not STRUCTURE.match(around) else folder.name
 
 
 def output_name(patient: str, *words: str) -> str:

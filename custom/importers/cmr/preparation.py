@@ -195,9 +195,9 @@ def report_lines(folder: Path, fates: Sequence[Fate]) -> list[str]:
 def _told_stack(record: Mapping[str, Any]) -> str:
     shape, spacing, axis = record["shape"], record["spacing_mm"], record["scanner"]["slice_axis"]
     plane = " x ".join(str(n) for k, n in enumerate(shape[:3]) if k != axis)
-    pixel = " x ".join(f"{value:g}" for k, value in enumerate(spacing) if k != axis)
+    pixel = " x ".join(f"{value:.5g}" for k, value in enumerate(spacing) if k != axis)
     phases = f"{shape[3]} phases" if len(shape) > 3 else "1 phase"
     duration = f" of {record['phase_ms']:g} ms" if record.get("phase_ms") else ""
-    told = f"{shape[axis]} slices x {phases}{duration}, {plane} pixels of {pixel} mm, {spacing[axis]:g} mm apart"
+    told = f"{shape[axis]} slices x {phases}{duration}, {plane} pixels of {pixel} mm, {spacing[axis]:.5g} mm apart"
     positions = np.asarray(record.get("positions_mm") or [], float)
     return told + (f", at {positions[0]:.1f} to {positions[-1]:.1f} mm" if len(positions) else "")
