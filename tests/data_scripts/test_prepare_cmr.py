@@ -393,4 +393,4 @@ def test_the_patient_of_a_dicom_folder_is_that_of_its_header(tmp_path):
         prepare(str(tmp_path / patient / "DICOM"), str(tmp_path / "out"), spacing=0, size=0)
     datalist = json.loads((tmp_path / "out/datalist.json").read_text())
     found = {e["image"]: e["patient"] for part in datalist.values() for e in part}
-    assert found == {"DICOM.nii.gz": "A", "DICOM-2.nii.gz": "B"}
+    assert found == {"A_DICOM.nii.gz": "A", "B_DICOM.nii.gz": "B"}

@@ -27,7 +27,7 @@ STRUCTURE = re.compile(
 )
 """Folders that name a part of a data set, not a patient."""
 GENERIC = re.compile(
-    r"^(scans?|stack|image|img|volume|vol|cine|sa|sax|short_?axis|4d|input|data|mri?|cmr|heart|im)[-_]?\d*$",
+    r"^(scan|stack|image|img|volume|vol|cine|sa|sax|short_?axis|4d|input|data|mri?|cmr|heart|im)$",
     re.IGNORECASE,
 )
 """File names that tell nobody from anybody: whose scan it is, the folder says."""
