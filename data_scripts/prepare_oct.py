@@ -13,6 +13,7 @@ pullback is held in memory while it is converted.
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import os
 import re
@@ -29,9 +30,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from custom.data.datalist import SECTIONS, split_by_patient, write_datalist
 from custom.errors import InputError
+from custom.importers.intake import check_apart, check_arguments, place_of, source_sha256, write_fates
 from custom.importers.oct.conversion import ConversionOptions, convert
 from custom.importers.oct.sources import find_sources, read_source
-from custom.scans.provenance import sha256_of, sidecar_path, write_json
+from custom.scans.provenance import read_sidecar, sidecar_path, write_json
 from custom.scans.pullbacks import PullbackWriter, check_output_dir, new_pullback
 
 logger = logging.getLogger("prepare_oct")
@@ -93,29 +95,61 @@ def prepare(
     sections = _parse_ranges(ranges) if ranges else None
     fractions = _parse_fractions(split)
     mask = _read_mask(Path(overlay_mask)) if overlay_mask else None
+    check_apart({"--input": root}, output_dir)
     sources = find_sources(root)
     if sections and len(sources) > 1:
         raise InputError(root, f"holds {len(sources)} pullbacks", "--ranges is for one; use --split by patient")
     folder = check_output_dir(output_dir)
-    items, failures = [], 0
+    items, failures, fates = [], 0, []
     with logging_redirect_tqdm():
         for path in tqdm(sources, desc="pullbacks", disable=len(sources) == 1):
             try:
                 patient, name = _patient_and_name(path, root, patient_regex)
                 output = folder / f"{name}.nii{'.gz' if compress else ''}"
-                if any(item["image"] == output.name for item in items):
+                if any(item["image"] == output.name for item in items) or _is_of_another(output, path):
                     raise InputError(path, f"would be {output.name}, which another source is", "rename one of them")
                 count = _convert_file(path, output, options, interval, mask)
                 items.append({"image": output.name, "patient": patient})
-            except (InputError, OSError, MemoryError) as error:
-                logger.error(" ".join(str(error).split()) or type(error).__name__)
+                fates.append(_fate(path, patient, "done", output.name))
+            except Exception as error:  # readers of many libraries: one bad source costs one line
+                reason = " ".join(str(error).split()) or type(error).__name__
+                is_told = isinstance(error, (InputError, OSError, MemoryError))
+                logger.error(reason if is_told else f"{path}: cannot be read ({type(error).__name__}: {reason})")
+                fates.append(_fate(path, "", "failed", reason=reason))
                 failures += 1
+    write_fates(folder, fates)
     if items:
+        new = {item["image"] for item in items}
+        kept = [] if sections else [item for item in _listed(folder) if item["image"] not in new]
+        if kept:
+            logger.info("%s: %d pullbacks of earlier runs stay in the datalist", folder, len(kept))
+        items = sorted([*kept, *items], key=lambda item: item["image"])
         datalist = _by_ranges(items[0], sections, count, root) if sections else split_by_patient(items, fractions, seed)
         write_datalist(folder / "datalist.json", datalist)
         logger.info("%s: %s", folder / "datalist.json", {name: len(entries) for name, entries in datalist.items()})
     if failures:
         sys.exit(f"{failures} of {len(sources)} pullbacks failed")
+
+
+def _fate(path: Path, patient: str, fate: str, outputs: str = "", reason: str = "") -> dict[str, str]:
+    row = {"source": path.name, "place": place_of(path), "patient": patient}
+    return {**row, "fate": fate, "outputs": outputs, "reason": reason}
+
+
+def _listed(folder: Path) -> list[dict[str, str]]:
+    """Whole pullbacks that an earlier run listed and that are still there: image and patient."""
+    path = folder / "datalist.json"
+    if not path.is_file():
+        return []
+    content = json.loads(path.read_text())
+    entries = [entry for section in SECTIONS for entry in content.get(section, []) if "frames" not in entry]
+    return [{name: e[name] for name in ("image", "patient")} for e in entries if (folder / e["image"]).is_file()]
+
+
+def _is_of_another(output: Path, source: Path) -> bool:
+    """Whether an output is there that another source made, told by content."""
+    said = read_sidecar(output)
+    return output.exists() and bool(said) and said.get("source_sha256") != source_sha256(source)
 
 
 def _parse_fractions(split: str | tuple[float, ...]) -> list[float]:
@@ -202,7 +236,7 @@ def _convert_file(
         sidecar_path(output),
         {
             "source": path.name,
-            "source_sha256": sha256_of(path) if path.is_file() else None,
+            "source_sha256": source_sha256(path),
             "source_frames": [start, stop],
             "coordinates": pullback.coordinates,
             "shape": list(shape),
@@ -218,6 +252,7 @@ def _convert_file(
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    check_arguments(prepare, sys.argv[1:])
     try:
         fire.Fire(prepare)
     except InputError as error:

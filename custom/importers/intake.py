@@ -18,6 +18,7 @@ from typing import Any
 
 from custom.errors import InputError
 from custom.files import atomic
+from custom.scans.provenance import sha256_of
 
 FATES = "sources.csv"
 FATE_COLUMNS = ("source", "place", "patient", "fate", "outputs", "reason")
@@ -104,6 +105,16 @@ def place_of(*paths: str | Path, words: Iterable[str] = ()) -> str:
     """
     told = [*(os.path.realpath(path) for path in paths), *words]
     return hashlib.sha256(";".join(told).encode()).hexdigest()[:16]
+
+
+def source_sha256(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of a folder's visible files."""
+    if path.is_file():
+        return sha256_of(path)
+    digest = hashlib.sha256()
+    for file in sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")):
+        digest.update(f"{file.name} {sha256_of(file)}\n".encode())
+    return digest.hexdigest()
 
 
 def write_fates(folder: Path, fates: Iterable[Mapping[str, str]]) -> Path:

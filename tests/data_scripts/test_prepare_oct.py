@@ -184,7 +184,12 @@ def test_one_bad_case_does_not_stop_the_others(tmp_path, caplog):
     assert len(errors) == 8 and not any("\n" in message for message in errors)
     for name in ("nan.npy", "single.npy", "five.npy", "constant.npy", "rainbow.npy", "torn.npz", "broken.dcm", "2.png"):
         assert sum(name in message for message in errors) == 1, name
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["datalist.json", "good_a.json", "good_a.nii.gz"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "datalist.json",
+        "good_a.json",
+        "good_a.nii.gz",
+        "sources.csv",
+    ]
 
 
 @pytest.mark.parametrize(

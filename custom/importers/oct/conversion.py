@@ -163,5 +163,8 @@ def _to_coordinates(
         logger.warning("%s: states no pixel spacing, 1 mm is written; give --depth_spacing_mm or --geometry", path)
         spacing = 1.0
     pitches = (options.frame_pitch_mm, source.frame_pitch_mm, geometry and geometry.frame_pitch_mm)
-    pitch = next((value for value in pitches if value), DEFAULT_FRAME_PITCH_MM)
+    pitch = next((value for value in pitches if value), None)
+    if pitch is None:
+        pitch = DEFAULT_FRAME_PITCH_MM
+        logger.warning("%s: no frame pitch is stated, %g mm is assumed; --frame_pitch_mm sets it", path, pitch)
     return frames, (1.0 if coordinates == "polar" else spacing, spacing, pitch), coordinates

@@ -107,7 +107,16 @@ def static_overlay(frames: np.ndarray) -> np.ndarray:
     rings = ndimage.median(always, radius, np.arange(radius.max() + 1))
     rings[: size // 50] = 0
     rings = ndimage.maximum_filter1d(rings, 5)[radius]
-    return always - np.maximum(ndimage.median_filter(always, 11), rings) > STATIC_CONTRAST
+    contrast = STATIC_CONTRAST / 255 * white_of(frames)
+    return always - np.maximum(ndimage.median_filter(always, 11), rings) > contrast
+
+
+def white_of(frames: np.ndarray) -> float:
+    """The value of white: of integers the full range of the bits in use (8, 10, ... 16), of floats the maximum."""
+    most = float(frames.max())
+    if frames.dtype.kind == "f":
+        return most
+    return next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if most < 2**bits), most)
 
 
 def fill_overlay(frames: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import zipfile
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from pydicom.pixels import apply_color_lut, pixel_array
 from skimage.io import imread
 
 from custom.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 IMAGES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 ARRAYS = (".npz", ".npy")
@@ -156,15 +159,17 @@ def _read_array(path: Path) -> SourcePullback:
 
 def _read_dicom(path: Path) -> SourcePullback:
     dataset = _decode(path, pydicom.dcmread)
+    _decode(path, lambda _: _count_frames(dataset))
     frames = _decode(path, lambda _: pixel_array(dataset))  # YBR comes as RGB
     interpretation = dataset.PhotometricInterpretation
     if interpretation == "PALETTE COLOR":
         frames = _decode(path, lambda _: apply_color_lut(frames, dataset))
-        frames = (frames >> 8).astype(np.uint8) if frames.dtype == np.uint16 else frames
+        if frames.dtype == np.uint16:  # the value is in the high byte, or in the low one where the high one is empty
+            frames = (frames >> 8 if frames.max() > 255 else frames).astype(np.uint8)
     elif interpretation == "MONOCHROME1":
         frames = ~frames if dataset.PixelRepresentation else 2**dataset.BitsStored - 1 - frames
-    if int(dataset.get("NumberOfFrames", 1)) == 1:
-        frames = frames[None]
+    if frames.ndim == (3 if dataset.get("SamplesPerPixel", 1) > 1 or interpretation == "PALETTE COLOR" else 2):
+        frames = frames[None]  # one frame; the tag NumberOfFrames may be missing, empty or wrong
     polar = dataset.get("Modality") == "IVOCT" and dataset.get("PresentationIntentType") == "FOR PROCESSING"
     measures = _first_item(_first_item(dataset, "SharedFunctionalGroupsSequence"), "PixelMeasuresSequence")
     region = _first_item(dataset, "SequenceOfUltrasoundRegions")
@@ -173,11 +178,33 @@ def _read_dicom(path: Path) -> SourcePullback:
     if not spacing and region.get("PhysicalUnitsXDirection") == 3:  # cm
         spacing = abs(region.PhysicalDeltaX) * 10
     pitch = dataset.get("SpacingBetweenSlices") or measures.get("SpacingBetweenSlices")
-    if not pitch and dataset.get("IVUSPullbackRate") and dataset.get("FrameTime"):
-        pitch = dataset.IVUSPullbackRate * dataset.FrameTime / 1000  # mm/s times ms
+    frame_ms = _frame_ms(path, dataset)
+    if not pitch and dataset.get("IVUSPullbackRate") and frame_ms:
+        pitch = float(dataset.IVUSPullbackRate) * frame_ms / 1000  # mm/s times ms
     return SourcePullback(
         frames, float(spacing) if spacing else None, float(pitch) if pitch else None, "polar" if polar else None
     )
+
+
+def _count_frames(dataset: pydicom.Dataset) -> None:
+    """Mend a NumberOfFrames that is missing or empty, from the length of uncompressed pixel data."""
+    if dataset.get("NumberOfFrames") or "PixelData" not in dataset or dataset.file_meta.TransferSyntaxUID.is_compressed:
+        return
+    pixel = dataset.get("SamplesPerPixel", 1) * dataset.BitsAllocated // 8
+    dataset.NumberOfFrames = max(1, len(dataset.PixelData) // (dataset.Rows * dataset.Columns * pixel))
+
+
+def _frame_ms(path: Path, dataset: pydicom.Dataset) -> float | None:
+    """Time from frame to frame, ms: FrameTime, or the median of FrameTimeVector, whose first entry is 0."""
+    if dataset.get("FrameTime"):
+        return float(dataset.FrameTime)
+    steps = [float(step) for step in (dataset.get("FrameTimeVector") or [])][1:]
+    if not steps:
+        return None
+    middle = float(np.median(steps))
+    if max(steps) - min(steps) > 0.1 * middle:
+        logger.warning("%s: frames are %g to %g ms apart; %g is taken for all", path, min(steps), max(steps), middle)
+    return middle
 
 
 def _first_item(dataset: pydicom.Dataset, keyword: str) -> pydicom.Dataset:
