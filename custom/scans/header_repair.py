@@ -80,7 +80,7 @@ def load_mended(path: str | Path, unit: str | None = None) -> MendedNifti:
 
 def _load(path: Path, unit: str | None) -> MendedNifti:
     head, image_file = _parts(path)
-    packed = _is_gzip(head)
+    packed = is_gzip(head)
     named = head.suffix == ".gz"
     block = _read(head, 540)
     kind = _kind(block, single=head == image_file)
@@ -125,13 +125,14 @@ def _parts(path: Path) -> tuple[Path, Path]:
     return path, path
 
 
-def _is_gzip(path: Path) -> bool:
+def is_gzip(path: Path) -> bool:
+    """Whether a file is compressed, by its content: names do not always say it."""
     with open(path, "rb") as file:
         return file.read(2) == b"\x1f\x8b"
 
 
 def _read(path: Path, count: int = -1) -> bytes:
-    with gzip.open(path) if _is_gzip(path) else open(path, "rb") as file:
+    with gzip.open(path) if is_gzip(path) else open(path, "rb") as file:
         return file.read(count)
 
 
@@ -243,7 +244,7 @@ def _check_length(path: Path, image_file: Path, image: nib.Nifti1Pair) -> None:
     proxy = image.dataobj
     expected = proxy.offset + math.prod(proxy.shape) * proxy.dtype.itemsize
     size = image_file.stat().st_size
-    if _is_gzip(image_file):
+    if is_gzip(image_file):
         with open(image_file, "rb") as file:
             file.seek(-4, io.SEEK_END)
             size = int.from_bytes(file.read(4), "little")  # of the last member, modulo 2^32

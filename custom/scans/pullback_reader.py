@@ -20,6 +20,7 @@ import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
+from custom.scans.header_repair import is_gzip
 from custom.scans.nifti import open_nifti, stored_header
 from custom.scans.scan import Scan
 
@@ -121,7 +122,7 @@ class PullbackReader:
         if not 0 <= k < len(self):
             raise IndexError(f"frame {k} of a pullback of {len(self)} frames")
         if self._file is None:
-            self._file = gzip.open(self.info.path) if self.info.path.suffix == ".gz" else open(self.info.path, "rb")
+            self._file = gzip.open(self.info.path) if is_gzip(self.info.path) else open(self.info.path, "rb")
         height, width, _ = self.info.shape
         size = height * width * self.info.dtype.itemsize
         self._file.seek(self.info.header.get_data_offset() + k * size)

@@ -13,6 +13,7 @@ import pytest
 
 from custom.errors import InputError
 from custom.geometry import dense_affine, dense_count
+from custom.scans.scans import read_scan_slices
 from custom.scans.stacks import (
     excess,
     find_stacks,
@@ -274,3 +275,13 @@ def test_a_real_cine_comes_back_bit_for_bit(tmp_path):
     np.testing.assert_array_equal(after.dataobj.get_unscaled(), before.dataobj.get_unscaled())
     np.testing.assert_array_equal(after.affine, before.affine)
     assert after.header.get_zooms() == before.header.get_zooms()
+
+
+@pytest.mark.parametrize("name", ["plain.nii.gz", "packed.nii"])
+def test_slices_of_a_file_that_is_compressed_otherwise_than_its_name_says(tmp_path, name):
+    data = np.random.default_rng(0).integers(0, 900, (12, 10, 5)).astype(np.int16)
+    nib.save(nib.Nifti1Image(data, np.diag([1.4, 1.4, 8, 1])), tmp_path / "a.nii")
+    raw = (tmp_path / "a.nii").read_bytes()
+    (tmp_path / name).write_bytes(raw if name.endswith(".gz") else gzip.compress(raw))
+    scan = inspect_stack(tmp_path / name)
+    np.testing.assert_array_equal(read_scan_slices(scan, 1, 3)[:, 0], np.moveaxis(data, 2, 0)[1:3])
