@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from custom.errors import InputError
 from custom.importers.cmr.dicom import DicomImage, unreadable
 from custom.importers.cmr.dicom_files import open_dicom
+from custom.importers.cmr.notes import phrase
 
 DECODERS = "pip install python-gdcm pylibjpeg pylibjpeg-openjpeg"
 """What decodes every compressed transfer syntax: gdcm (BSD) the JPEG family and JPEG-LS, openjpeg JPEG 2000."""
@@ -85,9 +86,10 @@ def _decoded(image: DicomImage) -> np.ndarray:
         pixels = dataset.pixel_array
     except Exception as error:  # whatever stops a decoder is a fault of the file, unless there is no decoder
         syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
-        if syntax is not None and syntax.is_compressed and _lacks_decoder(error):
-            remedy = f"{DECODERS}, or export uncompressed"
-            raise InputError(image.path, f"is compressed ({syntax.name}) and cannot be decoded", remedy) from error
+        if syntax is not None and syntax.is_compressed:
+            why = "no decoder is installed" if _lacks_decoder(error) else phrase(error)
+            fault = f"is compressed ({syntax.name}) and cannot be decoded ({why})"
+            raise InputError(image.path, fault, f"{DECODERS}, or export it again, uncompressed") from error
         raise unreadable(image.path, error) from error
     if pixels.dtype.kind not in "iu":
         raise unreadable(image.path, ValueError(f"its pixels are {pixels.dtype}, not integers"))

@@ -15,6 +15,7 @@ import numpy as np
 
 from custom.errors import InputError
 from custom.importers.cmr.dicom_options import DicomOptions
+from custom.importers.cmr.mask_order import order_doubt
 from custom.importers.cmr.notes import Doubt, phrase
 from custom.importers.cmr.record import (
     Records,
@@ -132,6 +133,9 @@ class Preparation:
             fate.notes.append(f"made again, since options differ from those of an earlier run: {', '.join(changed)}")
         scans, notes, faults = read_source(source, self.dicom, self.slice_axis, self.volumes)
         fate.notes += notes
+        labels = [(v.name, v.label) for scan in scans for v in scan.volumes if v.label is not None]
+        doubts = ((name, order_doubt(label, self.conversion.masks)) for name, label in labels)
+        fate.notes += [Doubt(f"{name}: {doubt}") for name, doubt in doubts if doubt]
         told_by = self._patient_of_zip(source, scans, fate)
         scans = self._named(source, scans, record, fate)
         outputs = [volume.name for scan in scans for volume in scan.volumes]

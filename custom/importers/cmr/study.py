@@ -56,6 +56,9 @@ def read_source(
     with unpacked(where) as folder:
         try:
             headers = read_headers(visible_files(folder))
+            if not headers.files():
+                remedy = "unpack it and give the folder, if it holds volumes"
+                raise InputError(where, "holds no MR images of a stack (no DICOM file)", remedy)
             patients = {image.patient for image in headers.images}
             if len(patients) > 1:
                 raise InputError(where, f"holds images of {len(patients)} patients", "unpack it and give the folder")

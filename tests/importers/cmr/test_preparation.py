@@ -109,6 +109,23 @@ def test_the_record_tells_guesses_positions_and_whose_it_is(tmp_path):
     assert fate.row()["fate"] == "converted" and str(tmp_path) not in json.dumps(record)
 
 
+def test_masks_whose_ventricles_are_swapped_are_a_doubt(tmp_path):
+    save(tmp_path / "in/P1/P1_sa.nii.gz")
+    x, y = np.indices((20, 16))
+    label = np.zeros((20, 16), np.uint8)
+    label[np.hypot(x - 8, y - 8) < 6] = 2
+    label[np.hypot(x - 8, y - 8) < 3] = 3
+    label[14:18, 5:11] = 1
+    mask = nib.Nifti1Image(label[..., None].repeat(5, axis=2), np.diag([1.4, 1.4, 8, 1]))
+    nib.save(mask, tmp_path / "in/P1/P1_sa_gt.nii.gz")
+    (fate,) = prepare(tmp_path / "in", tmp_path / "out")
+    assert any(isinstance(note, Doubt) and "surrounds number 3" in note and "--masks" in note for note in fate.notes)
+    # The remedy works.
+    preparation = Preparation(tmp_path / "out", ConversionOptions(0, 0, masks="acdc"), DicomOptions(), VolumeOptions())
+    (source,) = find_sources(tmp_path / "in")
+    assert not any("--masks)" in note for note in preparation.convert(source).notes)
+
+
 def test_own_outputs_among_the_inputs_are_left_out(tmp_path):
     save(tmp_path / "in/P1/P1_sa.nii.gz")
     mask = nib.Nifti1Image(np.ones((20, 16, 5), np.uint8), np.diag([1.4, 1.4, 8, 1]))

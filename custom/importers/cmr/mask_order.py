@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which number of a mask is the left ventricle: the one that myocardium surrounds."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import binary_dilation
+
+from custom.importers.cmr.notes import Doubt
+from custom.scans.labels import CmrLabel, mask_numbers
+
+CLEARLY = 0.25
+"""Of the border: by how much more of it a cavity must touch myocardium than the other one does."""
+
+
+def order_doubt(label: np.ndarray, numbering: str) -> Doubt | None:
+    """A doubt if the right ventricle of a mask is surrounded by myocardium, and the left one is not.
+
+    Args:
+        label: `(N, T, H, W)` with the numbers of the file.
+        numbering: `--masks`.
+    """
+    ours = {here: there for there, here in mask_numbers(numbering).items()}
+    if not {CmrLabel.LV_CAVITY, CmrLabel.MYOCARDIUM, CmrLabel.RV_CAVITY} <= ours.keys():
+        return None
+    muscle = label == ours[CmrLabel.MYOCARDIUM]
+    left, right = (_enclosed(label == ours[k], muscle) for k in (CmrLabel.LV_CAVITY, CmrLabel.RV_CAVITY))
+    if left is None or right is None or right < left + CLEARLY:
+        return None
+    numbers = f"{ours[CmrLabel.RV_CAVITY]} (here the right ventricle)"
+    return Doubt(f"myocardium surrounds number {numbers} of the mask: are its numbers those of another set? (--masks)")
+
+
+def _enclosed(cavity: np.ndarray, muscle: np.ndarray) -> float | None:
+    """How much of a cavity's border touches myocardium, 0 to 1; None where there is no cavity."""
+    structure = np.zeros((3, 3, 3, 3), bool)
+    structure[1, 1] = [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
+    border = binary_dilation(cavity, structure) & ~cavity
+    return float(muscle[border].mean()) if border.any() else None
