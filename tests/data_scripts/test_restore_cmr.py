@@ -149,6 +149,23 @@ def test_what_does_not_belong_together_is_not_restored(tmp_path, caplog):
     assert len(list((tmp_path / "back").glob("*"))) == 2
 
 
+def test_restored_scans_of_other_results_are_not_replaced(tmp_path, caplog):
+    names = {"output_dir": str(tmp_path / "back")}
+    for seed, patient in enumerate("AB"):
+        save(tmp_path / f"{patient}/p.nii.gz", heart(seed=seed))
+        prepare(str(tmp_path / patient), str(tmp_path / f"crop{patient}"), spacing=0, size=20)
+        densify(tmp_path / f"crop{patient}/p.nii.gz", tmp_path / f"dense{patient}", 2, 500 + seed)
+    folders = {p: {"prepared": str(tmp_path / f"crop{p}"), "originals": str(tmp_path / p)} for p in "AB"}
+    for _ in range(2):  # the same again is no harm
+        restore_folder(str(tmp_path / "denseA"), **folders["A"], **names)
+    first = (tmp_path / "back/p_interp.nii.gz").read_bytes()
+    with pytest.raises(SystemExit):
+        restore_folder(str(tmp_path / "denseB"), **folders["B"], **names)
+    assert "p_interp.nii.gz: is there already, and is not of this result; choose another --output_dir" in caplog.text
+    assert (tmp_path / "back/p_interp.nii.gz").read_bytes() == first
+    restore_folder(str(tmp_path / "denseB"), **folders["B"], output_dir=str(tmp_path / "other"))
+
+
 @pytest.mark.skipif(not (REAL / "sax_dicom").is_dir(), reason="no ../shared/data/sax_dicom")
 def test_dicom_export_is_cropped_densified_and_restored(tmp_path):
     prepare(str(REAL / "sax_dicom"), str(tmp_path / "crop"), spacing=0)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from custom.errors import InputError
 from custom.importers.cmr.dicom import Headers, read_headers
+from custom.importers.cmr.joining import like
 from custom.importers.cmr.notes import Doubt
 from custom.importers.cmr.patients import by_pattern, folder_name, of_dicom, output_name
 from custom.importers.cmr.source import CmrSource, common_folders, visible_files
@@ -29,6 +30,7 @@ def find_dicom_sources(root: Path, pattern: str | None, patient_from: str) -> li
     """
     files = visible_files(root)
     headers = read_headers(tqdm(files, desc="headers", disable=len(files) < MANY_FILES, leave=False))
+    headers.unreadable += _damaged(files, headers)
     studies = list(_studies(headers, root))
     names = _names([study for study, _ in studies], root)
     found = []
@@ -60,6 +62,21 @@ def find_dicom_file(path: Path, pattern: str | None, patient_from: str) -> list[
     name = output_name(path.stem)
     source = CmrSource("dicom", name, patient.name, (path,), path.parent, patient_from=patient.told_by, headers=headers)
     return [replace(source, doubts=patient.doubts)]
+
+
+def _damaged(files: Sequence[Path], headers: Headers) -> list[InputError]:
+    """Faults of files that are no DICOM, but empty, or named like the DICOM files beside them but for numbers."""
+    known = headers.files()
+    named = {(path.parent, like(path.name)) for path in known}
+    folders = {path.parent for path in known}
+    found = []
+    for path in files:
+        if path in known or path.parent not in folders or path.name.upper() == "DICOMDIR":
+            continue
+        if path.stat().st_size == 0 or (path.parent, like(path.name)) in named:
+            fault = "is empty" if path.stat().st_size == 0 else "is no DICOM file, though it is named like one"
+            found.append(InputError(path, fault, "export it again, or take it away"))
+    return found
 
 
 def _studies(headers: Headers, root: Path) -> Iterable[tuple[Headers, InputError | None]]:

@@ -23,7 +23,14 @@ from custom.importers.cmr.sources import find_volume
 from custom.importers.cmr.study import read_source
 from custom.importers.cmr.volumes import VolumeOptions, volume_name
 from custom.scans.nifti import stem
-from custom.scans.provenance import SYNTHETIC_KEY, read_synthetic_frames, sidecar_path, write_json
+from custom.scans.provenance import (
+    SYNTHETIC_KEY,
+    read_sidecar,
+    read_synthetic_frames,
+    sha256_of,
+    sidecar_path,
+    write_json,
+)
 from custom.scans.scan import Scan
 from custom.scans.stacks import inspect_stack, read_slices, write_stack
 
@@ -125,6 +132,8 @@ def restore(result: Path, prepared: Path, originals: Path, output: Path) -> None
         InputError: a sidecar, record or original is missing, or these do not belong together.
     """
     sidecar, name = _sidecar(result)
+    result_sha256 = sha256_of(result)
+    _check_free(output, result_sha256)
     record = read_record(sidecar_path(prepared / name))
     original = read_original(record, originals)
     is_std = stem(result).endswith("_std")
@@ -155,6 +164,7 @@ def restore(result: Path, prepared: Path, originals: Path, output: Path) -> None
         "output": output.name,
         "restored": {
             "from": result.name,
+            "from_sha256": result_sha256,
             "original": record.content["source"],
             "original_voxels_sha256": record.voxels_sha256,
             "crop": record.crop.to_dict(),
@@ -168,6 +178,16 @@ def restore(result: Path, prepared: Path, originals: Path, output: Path) -> None
     except BaseException:
         written.unlink(missing_ok=True)
         raise
+
+
+def _check_free(output: Path, result_sha256: str) -> None:
+    """Refuse to replace what was not made from this very result."""
+    if not output.exists() and not sidecar_path(output).exists():
+        return
+    restored = read_sidecar(output).get("restored")
+    if not isinstance(restored, dict) or restored.get("from_sha256") != result_sha256:
+        fault = "is there already, and is not of this result"
+        raise InputError(output, fault, "choose another --output_dir, or move it away")
 
 
 def _sidecar(result: Path) -> tuple[dict[str, Any], str]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from custom.errors import InputError
@@ -66,6 +68,7 @@ def find_sources(
             "dicom": lambda: find_dicom_sources(root, pattern, patient_from),
         }
         found = [source for name, find in finders.items() if kind in ("auto", name) for source in find()]
+        found = [_like_its_neighbours(source, found) for source in found]
     if not found:
         if left_out:
             path, reason = left_out[0]
@@ -73,6 +76,20 @@ def find_sources(
         what = "NIfTI, DICOM or zip file" if kind == "auto" else kind
         raise InputError(root, f"holds no {what}", "give --input a scan or a folder of scans")
     return found
+
+
+def _like_its_neighbours(source: CmrSource, sources: Sequence[CmrSource]) -> CmrSource:
+    """A volume beside DICOM files of one patient, in a folder of their own, as a scan of that patient.
+
+    Else one person would have two names, and could be in two sections.
+    """
+    first = source.told()[0].split("/")[0]
+    if source.group is None or first == source.told()[0] or source.patient_from == "--patient_pattern":
+        return source
+    stated = {s.patient for s in sources if s.kind == "dicom" and first in s.told() and s.patient != source.patient}
+    if len(stated) != 1:
+        return source
+    return replace(source, patient=stated.pop(), patient_from="DICOM files in the same folder")
 
 
 def find_volume(path: Path) -> CmrSource:

@@ -372,3 +372,25 @@ def test_compressed_files_are_read_or_the_missing_decoder_is_named(tmp_path, nam
     else:
         line = refusal(tmp_path)
         assert "cannot be decoded (no decoder is installed); pip install python-gdcm" in line
+
+
+def test_a_file_that_is_damaged_beyond_recognition_is_told(tmp_path):
+    folder = save_cine(tmp_path / "p", phases=1)
+    last = save(folder / "IM005", 5, 0)
+    for content, words in (
+        (b"", "IM005: is empty"),
+        (b"\0" * 300, "IM005: is no DICOM file, though it is named like one"),
+    ):
+        last.write_bytes(content)
+        assert words in refusal(folder)
+    last.unlink()
+    (folder / "readme").write_text("hello")
+    assert len(read(folder)[0][0].volumes[0].slices) == 5
+
+
+def test_a_volume_beside_dicom_files_is_of_their_patient(tmp_path):
+    for name in ("p1", "p2"):
+        save_cine(tmp_path / f"{name}/dicom", PatientID=f"secret{name}", StudyInstanceUID=f"1.2.{name[1]}")
+        nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.int16), np.eye(4)), tmp_path / f"{name}/{name}.nii.gz")
+    found = [(source.kind, source.patient) for source in find_sources(tmp_path)]
+    assert sorted(found) == [(kind, f"secret{p}") for kind in ("dicom", "nifti") for p in ("p1", "p2")]
