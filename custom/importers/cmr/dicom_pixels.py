@@ -11,8 +11,9 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from custom.errors import InputError
-from custom.importers.cmr.dicom import DicomImage, unreadable
+from custom.importers.cmr.dicom import DicomImage
 from custom.importers.cmr.dicom_files import open_dicom
+from custom.importers.cmr.dicom_headers import unreadable
 from custom.importers.cmr.notes import phrase
 
 DECODERS = "pip install python-gdcm pylibjpeg pylibjpeg-openjpeg"

@@ -12,7 +12,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from custom.errors import InputError
-from custom.importers.cmr.dicom import Headers, read_headers
+from custom.importers.cmr.dicom import Headers
+from custom.importers.cmr.dicom_headers import read_headers
 from custom.importers.cmr.joining import like
 from custom.importers.cmr.notes import Doubt
 from custom.importers.cmr.patients import by_pattern, folder_name, of_dicom, output_name

@@ -25,11 +25,12 @@ from custom.importers.cmr.record import (
     read_records,
     stale_outputs,
 )
-from custom.importers.cmr.scan import ConversionOptions, write_scan
+from custom.importers.cmr.scan import ConversionOptions
 from custom.importers.cmr.source import CmrSource, fingerprint, place, renamed
 from custom.importers.cmr.sources import UKB
 from custom.importers.cmr.study import read_source
 from custom.importers.cmr.volumes import VolumeOptions
+from custom.importers.cmr.writing import write_scan
 from custom.scans.provenance import read_sidecar
 
 logger = logging.getLogger("prepare_cmr")

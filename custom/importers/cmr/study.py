@@ -13,7 +13,8 @@ import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
-from custom.importers.cmr.dicom import DicomImage, Headers, LeftOut, read_headers
+from custom.importers.cmr.dicom import DicomImage, Headers, LeftOut
+from custom.importers.cmr.dicom_headers import read_headers
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.dicom_pixels import read_pixels
 from custom.importers.cmr.nifti_groups import read_group

@@ -22,7 +22,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
-from custom.importers.cmr.dicom import TAGS
+from custom.importers.cmr.dicom_headers import TAGS
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.preparation import Preparation
 from custom.importers.cmr.scan import ConversionOptions
