@@ -74,8 +74,8 @@ def says_synthetic(path_nii: str | Path) -> bool:
         return True
     try:
         return b"synthetic" in nib.load(path_nii).header["descrip"].item()
-    except (nib.filebasedimages.ImageFileError, OSError, ValueError, KeyError):
-        return False  # no NIfTI: whoever reads it will say so
+    except Exception:
+        return False  # no NIfTI, or one that nibabel refuses in whatever way: who reads it will say so
 
 
 def read_sidecar(path_nii: str | Path) -> dict[str, Any]:

@@ -326,7 +326,12 @@ def test_ukbb_cardiac_and_bids_trees(tmp_path, caplog):
         prepare(str(tmp_path / tree), str(tmp_path / f"out_{tree}"), spacing=0, size=0, fractions="1,0,0")
         entries = load_datalist(tmp_path / f"out_{tree}/datalist.json", "training")
         assert len(entries) == 2 and {"1000001" in e["patient"] for e in entries} == {True, False}
-        assert all(array_of(e["label"]).max() == 1 for e in entries)
+        if tree == "ukb":
+            assert all(array_of(e["label"]).max() == 1 for e in entries)
+        else:  # masks of one phase, nobody knows which
+            assert not any("label" in e for e in entries) and "does not say which phase it is of" in caplog.text
+            record = json.loads((tmp_path / "out_bids/sub-1000001_acq-sax_cine.json").read_text())
+            assert record["centre_method"] == "label"
     assert "left out derivatives/other_dseg.nii.gz: is a label map by its name" in caplog.text
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from custom.errors import InputError
 from custom.geometry import dense_affine, dense_count
+from custom.scans.provenance import says_synthetic
 from custom.scans.scans import read_scan_slices
 from custom.scans.stacks import (
     excess,
@@ -285,3 +286,13 @@ def test_slices_of_a_file_that_is_compressed_otherwise_than_its_name_says(tmp_pa
     (tmp_path / name).write_bytes(raw if name.endswith(".gz") else gzip.compress(raw))
     scan = inspect_stack(tmp_path / name)
     np.testing.assert_array_equal(read_scan_slices(scan, 1, 3)[:, 0], np.moveaxis(data, 2, 0)[1:3])
+
+
+def test_a_header_that_nibabel_refuses_is_no_claim_to_be_synthetic(tmp_path):
+    nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.int16), np.eye(4)), tmp_path / "a.nii")
+    raw = bytearray((tmp_path / "a.nii").read_bytes())
+    raw[70:72] = np.int16(7).tobytes()  # no data type has this code
+    (tmp_path / "a.nii").write_bytes(raw)
+    assert not says_synthetic(tmp_path / "a.nii")
+    with pytest.raises(InputError, match="a.nii: is not a NIfTI image"):
+        inspect_stack(tmp_path / "a.nii")

@@ -177,7 +177,7 @@ def read_group(
         InputError: a file is no stack or cine, its mask is of another size, or phases differ in geometry.
     """
     options = options or VolumeOptions()
-    volumes, notes = [], []
+    volumes, notes, centring = [], [], []
     for path, mask, name in zip(group.images, group.masks, names, strict=True):
         found = read_volume(path, axis, options.unit)
         if options.label_like == "refuse":
@@ -187,14 +187,20 @@ def read_group(
         if mask:
             label, doubts = _read_mask(mask, found.info, options.unit)
             notes += [f"{path.name}: its label map is {mask.name}", *doubts]
+            if label.shape[1] < found.info.num_phases:
+                notes.append(
+                    Doubt(f"{mask.name} does not say which phase it is of: used to find the heart, left out else")
+                )
+                centring.append(label)
+                label = None
         volumes.append(CmrVolume(name, found.info, found.slices, label, found.outside))
     first = volumes[0].info
-    centring = tuple(_read_mask(mask, first, options.unit)[0] for mask in group.centring_masks)
-    return CmrScan(tuple(volumes), centring), notes
+    centring += [_read_mask(mask, first, options.unit)[0] for mask in group.centring_masks]
+    return CmrScan(tuple(volumes), tuple(centring)), notes
 
 
 def _read_mask(path: Path, info: Scan, unit: str) -> tuple[np.ndarray, list[Doubt]]:
-    """A mask as `(N, T, H, W)` uint8. One phase is enough for a cine: the others then have none."""
+    """A mask as `(N, T, H, W)` uint8, of all phases or of one, and what is doubtful about it."""
     values, affine = read_mask(path, unit)
     if values.shape[:3] != info.shape[:3] or (values.ndim > 3 and values.shape[3] not in (1, info.num_phases)):
         fault = f"is a mask of shape {values.shape}, its image {info.path.name} has {info.shape}"

@@ -15,7 +15,7 @@ from custom.importers.cmr.nifti_groups import NiftiGroup, group_files, is_long_a
 from custom.importers.cmr.patients import STRUCTURE, by_pattern, of_file, one_patient_doubts, output_name
 from custom.importers.cmr.source import CmrSource
 from custom.importers.cmr.volumes import is_volume, volume_name
-from custom.scans.provenance import read_sidecar, sidecar_path
+from custom.scans.provenance import read_sidecar, says_synthetic, sidecar_path
 
 LeftOutFiles = list[tuple[Path, str]]
 """Files that are passed over, and why."""
@@ -29,7 +29,7 @@ def find_volume_sources(
     for parent, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if name[0] != ".")
         volumes = [Path(parent) / name for name in sorted(files) if is_volume(Path(parent) / name)]
-        made = [path for path in volumes if _is_ours(path)]
+        made = [path for path in volumes if _is_ours(path) or says_synthetic(path)]
         left_out += [(path, "was made by this project: give what it was made from") for path in made]
         if kept := [path for path in volumes if path not in made]:
             parts[Path(parent)] = kept

@@ -137,6 +137,11 @@ def test_own_outputs_among_the_inputs_are_left_out(tmp_path):
     assert sorted(path.name for path, _ in left_out) == ["P1_sa.nii.gz", "P1_sa.nii.gz"]
     with pytest.raises(InputError, match="was made by this project"):
         find_sources(tmp_path / "in/made")
+    # A synthetic slice must never pass for an acquired one.
+    save(tmp_path / "in/P1/P1_sa_interp.nii.gz")
+    (tmp_path / "in/P1/P1_sa_interp.json").write_text('{"synthetic_slices": [1, 3]}')
+    (source,) = find_sources(tmp_path / "in")
+    assert [path.name for path in source.paths] == ["P1_sa.nii.gz"]
 
 
 def entry(image, patient):
