@@ -140,20 +140,47 @@ def load_model(module: nn.Module, path: str | Path) -> nn.Module:
     return module
 
 
-def start_from(module: nn.Module, path: str | Path | None) -> nn.Module:
+def start_from(module: nn.Module, path: str | Path | None, motion_weights: str | Path | None = None) -> nn.Module:
     """Fill a network that is about to be trained with weights to go on from, or leave it as it is.
 
     Args:
         module: the network.
         path: a `models/model.pt`; None for a fresh start.
+        motion_weights: where a fresh start takes its motion network from, if it has one (`module.motion`): weights of
+            `bundles/motion` or `bundles/motion_oct`, or of any network that has one inside.
 
     Returns:
         The same network.
 
     Raises:
-        InputError: see :func:`load_model`.
+        InputError: see :func:`load_model`; or weights without a motion network, or with one of another size.
     """
-    return module if path is None else load_model(module, path)
+    if path is not None:
+        return load_model(module, path)
+    if getattr(module, "motion", None) is not None and motion_weights is not None:
+        load_motion(module.motion, motion_weights)
+    return module
+
+
+def load_motion(motion: nn.Module, path: str | Path) -> None:
+    """Fill a motion network from a file of weights that has one, by itself or as a part.
+
+    Raises:
+        InputError: the file is missing or damaged, has no motion network, or one of another size.
+    """
+    remedy = "give the weights of a trained bundles/motion or bundles/motion_oct as --motion_weights"
+    if not Path(path).is_file():
+        raise InputError(path, "no weights of a motion network", remedy)
+    state = load_tensors(path)
+    for prefix in ("network.", "autoencoder.motion."):
+        part = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+        if part.keys() == motion.state_dict().keys():
+            try:
+                motion.load_state_dict(part)
+            except RuntimeError as error:
+                raise InputError(path, f"has another motion network ({first_mismatch(error)})", remedy) from error
+            return
+    raise InputError(path, "has no motion network of this kind", remedy)
 
 
 def with_denoiser(network: nn.Module, denoiser: nn.Module) -> nn.Module:

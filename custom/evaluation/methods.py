@@ -30,7 +30,7 @@ from custom.interpolators.variants import variant
 from custom.weights import load_model, require_model
 
 #: What a network must have for its latents to be averaged.
-_CODEC = ("encode_latents", "decode_latents", "divisor")
+_CODEC = ("encode_latents", "decode_between", "divisor")
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from custom.diffusion.ddim import ddim_invert, ddim_sample, to_epsilon
 from custom.diffusion.interpolation import slerp
 from custom.diffusion.schedules import inversion_pairs, timestep_pairs
 from custom.interpolators.base import check_choice, check_number, check_steps
-from custom.interpolators.latent import LatentMidpoint, check_prediction, noise_of
+from custom.interpolators.latent import Between, LatentMidpoint, check_prediction, noise_of, shared_noise
 from custom.networks.neighbour_denoiser import NeighbourDenoiser, Pair
 from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
@@ -28,6 +28,10 @@ class CaLID(LatentMidpoint):
     are padded to whole cells and go through the networks in overlapping tiles whose noise estimates are blended at
     every step; the phases of a cine are continued cyclically, as the heart does.
 
+    The compact default moves first: a motion network guesses the slice, the denoiser starts from that guess's latent
+    and sees both neighbours as they lie at the asked position, and the decoder corrects the guess by the sample and by
+    the neighbours' features. It knows any position of a gap; without motion, as in the paper, halfway only (bisection).
+
     Args:
         autoencoder: the slice codec; a module, or what differs from the defaults of `SliceAutoencoder`.
         denoiser: the conditional denoiser; a module, or what differs from those of `NeighbourDenoiser`. What it must
@@ -37,8 +41,10 @@ class CaLID(LatentMidpoint):
         inversion_condition: condition of the two inversions: "pair" as the sampling has, "self" the inverted neighbour
             twice (B10). The neighbours beyond would show the network the very slice that is asked for.
         slerp_per_phase: one angle per latent phase instead of one per slice (B11).
-        noise_scale: standard deviation of the noise that sampling starts from. 1 draws from what was learnt; less
-            gives up spread for fidelity, 0 starts from the centre and needs no seed. CaLID+ does not use it.
+        realism: standard deviation of the noise that sampling starts from, from 0, the likeliest slice, for which one
+            step suffices and no seed matters, to 1, one draw of what was learnt (the paper). The slices of a gap share
+            their noise. With motion as much of the texture that the draw lacks beside the acquired slices is drawn as
+            well (`custom.diffusion.texture`): as sharp as those, and farther from the truth. CaLID+ takes the texture.
         eta: share of DDPM's noise added back at each DDIM step.
         prediction_type: what the denoiser predicts, see `custom.diffusion.ddim.target_for`.
         resampling: see `Interpolator`.
@@ -48,8 +54,8 @@ class CaLID(LatentMidpoint):
     """
 
     #: Where the compact networks differ from the defaults of their classes.
-    autoencoder_defaults: Mapping[str, Any] = {}
-    denoiser_defaults: Mapping[str, Any] = {}
+    autoencoder_defaults: Mapping[str, Any] = {"channels": (16, 32, 64), "motion": {}, "decoder": "fusion"}
+    denoiser_defaults: Mapping[str, Any] = {"pair_channels": (8, 32, 64), "condition_attention": (False, True, True)}
 
     def __init__(
         self,
@@ -59,32 +65,35 @@ class CaLID(LatentMidpoint):
         refine: bool = False,
         inversion_condition: str = "pair",
         slerp_per_phase: bool = False,
-        noise_scale: float = 0.5,
+        realism: float = 0.0,
         eta: float = 0.0,
         prediction_type: str = "epsilon",
         resampling: str = "linear",
-        tile_size: Sequence[int] = (160, 160),
+        tile_size: Sequence[int] = (320, 320),
         tile_overlap: float = 0.2,
-        batch_size: int = 16,
+        batch_size: int = 8,
     ) -> None:
         autoencoder = build_part(autoencoder, SliceAutoencoder, **self.autoencoder_defaults)
+        if len(autoencoder.factors) == 2:  # on CPUs convolutions of this order of memory take a fifth less time
+            autoencoder.to(memory_format=torch.channels_last)
         of_codec = {
             "spatial_dims": len(autoencoder.factors),
             "latent_channels": autoencoder.latent_channels,
             "latent_factors": autoencoder.factors,
+            "prior": "linear" if autoencoder.motion is None else "motion",
         }
         denoiser = build_part(denoiser, NeighbourDenoiser, **of_codec, **self.denoiser_defaults)
         super().__init__(autoencoder, denoiser, resampling, tile_size, tile_overlap, batch_size)
         self.num_inference_steps, self.refine, self.eta = num_inference_steps, refine, eta
         self.inversion_condition, self.slerp_per_phase = inversion_condition, slerp_per_phase
-        self.noise_scale = noise_scale
+        self.realism = realism
         self.prediction_type = prediction_type
 
     def validate(self) -> None:
         """See `Interpolator.validate`."""
         super().validate()
         check_steps(self.num_inference_steps, len(self.denoiser.alpha_bars))
-        check_number("noise_scale", self.noise_scale, 0)
+        check_number("realism", self.realism, 0, 1)
         check_number("eta", self.eta, 0, 1)
         check_choice("inversion_condition", self.inversion_condition, ("pair", "self"))
         check_prediction(self.prediction_type, self.denoiser)
@@ -98,45 +107,53 @@ class CaLID(LatentMidpoint):
         wrap_rows: bool = False,
         callback: Callable[[int, torch.Tensor], bool | None] | None = None,
     ) -> torch.Tensor:
-        """The slice halfway, see `Interpolator.interpolate`; without seeds every item takes seed 0.
+        """See `Interpolator.interpolate`; without seeds every item takes seed 0.
 
         `callback` is that of `custom.diffusion.ddim.ddim_sample`.
         """
-        self.reach.places(positions)
+        if self.motion is None:
+            self.reach.places(positions)
         slices, window = pad_slices(neighbours.squeeze(2), self.divisor)
-        latents = self._encode_tiles(slices)
-        pair = self._pair(slices, latents)
-        alphas = self.denoiser.alpha_bars
-        grid = self.num_inference_steps, len(alphas)
-        noise = noise_of(seeds, len(slices))
-        start = (
-            self._refined_start(slices, latents, pair, grid) if self.refine else self.noise_scale * noise(latents[:, 0])
+        count = len(positions)
+        known = self.between(
+            slices.repeat_interleave(count, dim=0),
+            positions.repeat(len(slices)),
+            self.refine or self.denoiser.condition_space == "latent",
         )
+        pair = self._pair(known.sides, known.latents, known)
+        alphas = self.denoiser.alpha_bars
+        steps = self.num_inference_steps if self.realism or self.refine else 1
+        grid = steps, len(alphas)
+        noise = shared_noise(noise_of(seeds, len(slices)), count, self.takes_phases and self.motion is not None)
+        start = self._refined_start(known, pair, grid) if self.refine else self.realism * noise(known.guess)
         z = ddim_sample(self._predictor(pair), start, timestep_pairs(*grid), alphas, self.eta, noise, callback=callback)
-        return self._decode_tiles(z)[(..., *window)]
+        made = self._decode_tiles(z, slices, known.views)
+        if self.realism and self.motion is not None:
+            made = self._textured(made, slices, seeds)
+        return made[(..., *window)]
 
-    def _refined_start(
-        self, slices: torch.Tensor, latents: torch.Tensor, pair: Pair, grid: tuple[int, int]
-    ) -> torch.Tensor:
+    def _refined_start(self, known: Between, pair: Pair, grid: tuple[int, int]) -> torch.Tensor:
         """CaLID+: the slerp, halfway, of what inverting each neighbour ends at."""
         ends = []
         for side in (0, 1):
             if self.inversion_condition == "self":
-                pair = self._pair(slices[:, [side, side]], latents[:, [side, side]])
+                pair = self._pair(known.sides[:, [side, side]], known.latents[:, [side, side]], known)
             predict = self._predictor(pair)
-            ends.append(ddim_invert(predict, latents[:, side], inversion_pairs(*grid), self.denoiser.alpha_bars))
+            ends.append(ddim_invert(predict, known.latents[:, side], inversion_pairs(*grid), self.denoiser.alpha_bars))
         if not self.slerp_per_phase:
             return slerp(*ends, 0.5)
         return slerp(*(end.transpose(1, 2) for end in ends), 0.5, start_dim=2).transpose(1, 2)
 
-    def _pair(self, slices: torch.Tensor, latents: torch.Tensor) -> Pair:
-        """What the denoiser knows of the neighbours `(B, 2, *space)` and their latents `(B, 2, c, *latent)`."""
+    def _pair(self, sides: torch.Tensor, latents: torch.Tensor | None, known: Between) -> Pair:
+        """What the denoiser knows of the slices on both sides, `(N, 2, *space)`, and their latents."""
+        space = self.denoiser.condition_space
 
-        def embed(tile: torch.Tensor, latent_tile: torch.Tensor) -> torch.Tensor:
-            return self.denoiser.embed_pair(2 * tile - 1, latent_tile)
+        def embed(tile: torch.Tensor) -> torch.Tensor:
+            return self.denoiser.embed_pair(2 * tile - 1 if space == "image" else tile)
 
-        embedding = self.tiler(embed, (slices, self.cell), (latents, 1), out_scale=1)
-        return Pair(embedding, *self.denoiser.expect(latents))
+        seen = (sides, self.cell) if space == "image" else (latents, 1)
+        expected = (known.guess, known.variance) if self.motion is not None else self.denoiser.expect(latents)
+        return Pair(self.tiler(embed, seen, out_scale=1), *expected)
 
     def _predictor(self, pair: Pair) -> Callable[[torch.Tensor, int], torch.Tensor]:
         """`(z, t) -> eps` for the sampler."""
@@ -163,7 +180,7 @@ class CaLIDCine(CaLID):
         options: see `CaLID`.
     """
 
-    autoencoder_defaults = {"spatial_dims": 3, "phase_downsampling": False}
+    autoencoder_defaults = {**CaLID.autoencoder_defaults, "spatial_dims": 3, "phase_downsampling": False}
     denoiser_defaults = {"attention": (False, False, True), "condition_attention": (False, False, True)}
 
     def __init__(self, *arguments: Any, batch_size: int = 1, **options: Any) -> None:

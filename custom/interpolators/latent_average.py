@@ -30,8 +30,8 @@ class LatentCodec(Protocol):
     def encode_latents(self, slices: torch.Tensor) -> torch.Tensor:
         """Latents `(B, L, c, *latent)` of slices `(B, L, 1, *space)` in [0, 1]."""
 
-    def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
-        """Slices `(B, L, 1, *space)` in [0, 1] of latents."""
+    def decode_between(self, latents: torch.Tensor, slices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Slices `(B, P, 1, *space)` in [0, 1] of latents at `positions` `(P,)` between slices `(B, 2, *space)`."""
 
 
 class LatentAverage(Interpolator):
@@ -58,4 +58,5 @@ class LatentAverage(Interpolator):
         slices, window = pad_slices(torch.stack(central_pair(neighbours), dim=1), self.network.divisor)
         latents = self.network.encode_latents(slices)
         t = positions.to(latents).reshape(1, -1, *[1] * (latents.ndim - 2))
-        return self.network.decode_latents(lerp(latents[:, :1], latents[:, 1:], t))[(..., *window)].to(neighbours)
+        between = self.network.decode_between(lerp(latents[:, :1], latents[:, 1:], t), slices[:, :, 0], positions)
+        return between[(..., *window)].to(neighbours)

@@ -12,7 +12,7 @@ import torch
 
 from custom.diffusion.bridge import bridge_sample
 from custom.interpolators.base import check_choice, check_number, check_steps
-from custom.interpolators.latent import LatentMidpoint, noise_of
+from custom.interpolators.latent import LatentMidpoint, noise_of, shared_noise
 from custom.networks.bridge_denoiser import BridgeDenoiser
 from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
@@ -22,11 +22,12 @@ KINDS = ("rectified_flow", "brownian_bridge")
 
 
 class LatentBridge(LatentMidpoint):
-    """Walks from the mean of the neighbours' latents to the latent of the slice between them.
+    """Walks from a guess, the mean of the neighbours' latents, to the latent of the slice between them.
 
-    "brownian_bridge" starts at the mean itself and takes up noise on the way, which the last step drops;
-    "rectified_flow" starts at the mean plus noise and goes straight. Noise is in units of how far from the mean the
-    latent is expected to lie there (`custom.networks.latent_prior`). See `custom.diffusion.bridge`.
+    "brownian_bridge" starts at the guess itself and takes up noise on the way, which the last step drops;
+    "rectified_flow" starts at the guess plus noise and goes straight. Noise is in units of how far from the guess the
+    latent is expected to lie there (`custom.networks.latent_prior`). See `custom.diffusion.bridge`. With a motion
+    network in its autoencoder the guess is the latent of what that network shows, at any position of a gap.
 
     Args:
         autoencoder: the slice codec; a module, or what differs from the defaults of `SliceAutoencoder`.
@@ -91,18 +92,21 @@ class LatentBridge(LatentMidpoint):
 
         `callback` is that of `custom.diffusion.bridge.bridge_sample`.
         """
-        self.reach.places(positions)
+        if self.motion is None:
+            self.reach.places(positions)
         slices, window = pad_slices(neighbours.squeeze(2), self.divisor)
-        latents = self._encode_tiles(slices)
-        noise = noise_of(seeds, len(slices))
-        start, sigma = self.bridge_from(*self.denoiser.expect(latents), noise)
+        count = len(positions)
+        known = self.between(slices.repeat_interleave(count, dim=0), positions.repeat(len(slices)), latents=True)
+        noise = shared_noise(noise_of(seeds, len(slices)), count, self.takes_phases and self.motion is not None)
+        start, sigma = self.bridge_from(known.guess, known.variance, noise)
 
         def estimate_end(x: torch.Tensor, time: float) -> torch.Tensor:
-            def on_tile(tile: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
+            def on_tile(tile: torch.Tensor, *condition: torch.Tensor) -> torch.Tensor:
                 times = torch.full((len(tile),), time, device=tile.device, dtype=tile.dtype)
-                return self.denoiser(tile, times, pair)
+                return self.denoiser(tile, times, *condition)
 
-            return self.tiler(on_tile, (x, 1), (latents, 1), out_scale=1)
+            condition = ((part, 1) for part in (known.latents, known.guess, known.variance))
+            return self.tiler(on_tile, (x, 1), *condition, out_scale=1)
 
         end = bridge_sample(estimate_end, start, self.num_inference_steps, sigma, noise, callback)
-        return self._decode_tiles(end)[(..., *window)]
+        return self._decode_tiles(end, slices, known.views)[(..., *window)]

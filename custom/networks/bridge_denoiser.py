@@ -19,9 +19,9 @@ TIME_SCALE = 1000.0
 class BridgeDenoiser(LatentPrior):
     """End of a bridge, the latent of the slice halfway, from a place on the bridge and the neighbours' latents.
 
-    The network is MONAI's `DiffusionModelUNet`. It sees and returns latents as departures from the neighbours' mean, in
-    units of how far from there the end is expected (`LatentPrior`): numbers about one at every distance of the
-    neighbours. Untrained it answers with that mean.
+    The network is MONAI's `DiffusionModelUNet`. It sees and returns latents as departures from a guess (the neighbours'
+    mean, or what motion tells), in units of how far from there the end is expected (`LatentPrior`): numbers about one
+    at every distance of the neighbours. Untrained it answers with that guess.
 
     Args:
         spatial_dims: 2 for slices, 3 for cine slices.
@@ -57,18 +57,26 @@ class BridgeDenoiser(LatentPrior):
             use_flash_attention=True,
         )
 
-    def forward(self, x: torch.Tensor, times: torch.Tensor, neighbour_latents: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        x: torch.Tensor,
+        times: torch.Tensor,
+        neighbour_latents: torch.Tensor,
+        guess: torch.Tensor,
+        variance: torch.Tensor,
+    ) -> torch.Tensor:
         """Estimated end of the bridge.
 
         Args:
             x: places on the bridge, `(B, c, *latent)`, sizes multiples of `divisor`.
             times: `(B,)`, in [0, 1).
             neighbour_latents: normalised latents of the slices on both sides, `(B, 2, c, *latent)`.
+            guess: where the end is expected, as `x`.
+            variance: expected squared distance from there, `(B, 1, *latent)`.
 
         Returns:
             As `x`.
         """
-        guess, variance = self.expect(neighbour_latents)
         deviation = variance.sqrt()
         departures = [(latent - guess) / deviation for latent in (x, *neighbour_latents.unbind(1))]
         return guess + deviation * self.unet(torch.cat([*departures, deviation.log()], dim=1), TIME_SCALE * times)

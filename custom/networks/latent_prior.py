@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the latents of two neighbouring slices tell about the latent between them, before any network is asked."""
+"""What the latents of two neighbouring slices, or their motion, tell about the latent between them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class LatentPrior(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # Share of the neighbours' squared difference that the slice between them varies by; measured before training.
+        # Share of a squared difference that the latent between varies by; measured before training. The difference is
+        # that of the neighbours' latents, or the error that the motion network expects of its guess.
         self.register_buffer("prior_share", torch.tensor(0.25))
 
     def expect(self, neighbour_latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,4 +39,8 @@ class LatentPrior(nn.Module):
             square = square.mean(2, keepdim=True).expand_as(square)  # phases of a slice are alike in what they miss
         flat = square.flatten(0, -4) if square.ndim == 5 else square
         flat = F.avg_pool2d(flat, LOCAL_CELLS, 1, LOCAL_CELLS // 2, count_include_pad=False)
-        return (before + after) / 2, (self.prior_share * flat.reshape(square.shape)).clamp_min(LEAST_VARIANCE)
+        return (before + after) / 2, self.variance(flat.reshape(square.shape))
+
+    def variance(self, square: torch.Tensor) -> torch.Tensor:
+        """Variance of the latent between where a squared difference is this large, any shape."""
+        return (self.prior_share * square).clamp_min(LEAST_VARIANCE)

@@ -28,7 +28,7 @@ class Pair(NamedTuple):
 
     Attributes:
         embedding: z_c, the output of tau_theta1.
-        guess: expected latent between the neighbours, the mean of theirs.
+        guess: expected latent between the neighbours: the mean of theirs, or that of the motion network's guess.
         variance: expected squared distance from that guess, one channel.
     """
 
@@ -112,7 +112,8 @@ class NeighbourDenoiser(LatentPrior):
         zero_convolutions: "end" starts only the last convolution of tau_theta1 at zero; "controlnet" those at the
             injections as well; "none" neither (B4).
         prior: "linear" lets the network start from the closed-form noise estimate of the neighbours' mean latent
-            (`custom.diffusion.gaussian_prior`); "none" is the paper's plain network.
+            (`custom.diffusion.gaussian_prior`), "motion" from that of the latent of a motion network's guess, which the
+            caller gives; "none" is the paper's plain network.
         schedule: what differs from the noise schedule of CaLID, arguments of `custom.diffusion.schedules.betas`.
 
     Attributes:
@@ -146,7 +147,7 @@ class NeighbourDenoiser(LatentPrior):
             ("condition_space", condition_space, ("image", "latent")),
             ("join", join, ("add", "concat")),
             ("zero_convolutions", zero_convolutions, ("end", "controlnet", "none")),
-            ("prior", prior, ("linear", "none")),
+            ("prior", prior, ("linear", "motion", "none")),
         ):  # fmt: skip
             if value not in known:
                 raise ValueError(f"{name} is one of {', '.join(known)}, got {value!r}.")
@@ -201,26 +202,33 @@ class NeighbourDenoiser(LatentPrior):
         return self._alpha_bars
 
     def forward(
-        self, z: torch.Tensor, timesteps: torch.Tensor, neighbours: torch.Tensor, neighbour_latents: torch.Tensor
+        self,
+        z: torch.Tensor,
+        timesteps: torch.Tensor,
+        neighbours: torch.Tensor,
+        guess: torch.Tensor,
+        variance: torch.Tensor,
     ) -> torch.Tensor:
         """Noise in `z`; for training. Sampling calls the two parts below, the first of them once.
 
         Args:
             z: noisy latents, `(B, c, *latent)`, sizes multiples of `divisor`.
             timesteps: `(B,)`, in 0 to T - 1.
-            neighbours: the slices on both sides, `(B, 2, *space)` in [-1, 1].
-            neighbour_latents: their normalised latents, `(B, 2, c, *latent)`.
+            neighbours: what the condition is read from, see `embed_pair`.
+            guess: expected latent, shape of `z`.
+            variance: expected squared distance from it, `(B, 1, *latent)`.
 
         Returns:
             Predicted noise, shape of `z`.
         """
-        guess, variance = self.expect(neighbour_latents)
-        return self.estimate(z, timesteps, Pair(self.embed_pair(neighbours, neighbour_latents), guess, variance))
+        return self.estimate(z, timesteps, Pair(self.embed_pair(neighbours), guess, variance))
 
-    def embed_pair(self, neighbours: torch.Tensor, neighbour_latents: torch.Tensor) -> torch.Tensor:
-        """z_c of the neighbours, `(B, channels[0], *latent)`; arguments as in `forward`."""
-        source = neighbour_latents.flatten(1, 2) if self.condition_space == "latent" else neighbours
-        return self.pair_encoder(source)
+    def embed_pair(self, neighbours: torch.Tensor) -> torch.Tensor:
+        """z_c of the slices on both sides, `(B, 2, *space)` in [-1, 1], or of their latents, `(B, 2, c, *latent)`.
+
+        `condition_space` says which of the two.
+        """
+        return self.pair_encoder(neighbours.flatten(1, 2) if self.condition_space == "latent" else neighbours)
 
     def estimate(self, z: torch.Tensor, timesteps: torch.Tensor, pair: Pair) -> torch.Tensor:
         """Noise in `z` (see `forward`) given what is known of its neighbours."""

@@ -9,12 +9,19 @@ and a cine slice may keep its number of phases.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from monai.networks.nets import AutoencoderKL
 from monai.networks.nets.autoencoderkl import AEKLDownsample
 from torch import nn
+
+from custom.networks.guess_latents import between_guess_and_truth
+from custom.networks.motion import MotionNetwork
+from custom.networks.motion_view import View, look
+from custom.networks.parts import build_part
+from custom.networks.slice_fusion import SliceFusion, encoder_features
 
 #: Log variance of the untrained posterior: a standard deviation of 0.05.
 START_LOG_VARIANCE = -6.0
@@ -31,6 +38,13 @@ class SliceAutoencoder(nn.Module):
         norm_num_groups: groups of the group norms.
         phase_downsampling: for cine slices, whether phases are downsampled by f as well. True is the paper's "time as
             an additional spatial dimension"; False keeps a latent for every phase (B14).
+        motion: a motion network, or the arguments of one that differ from its defaults; it is kept as it is and not
+            trained here. None (the paper) has none.
+        decoder: "plain" decodes a slice from its latent alone (the paper); "fusion" corrects the guess of the motion
+            network by the latent and both neighbours' features, see `custom.networks.slice_fusion`.
+
+    Raises:
+        ValueError: an unknown decoder, or "fusion" without a motion network.
     """
 
     def __init__(
@@ -41,8 +55,12 @@ class SliceAutoencoder(nn.Module):
         num_res_blocks: int = 1,
         norm_num_groups: int = 8,
         phase_downsampling: bool = True,
+        motion: MotionNetwork | Mapping[str, Any] | None = None,
+        decoder: str = "plain",
     ) -> None:
         super().__init__()
+        if decoder not in ("plain", "fusion") or (decoder == "fusion" and motion is None):
+            raise ValueError(f"decoder is 'plain', or with a motion network 'fusion', got {decoder!r}")
         self.latent_channels = latent_channels
         self.factor = 2 ** (len(channels) - 1)
         keeps_phases = spatial_dims == 3 and not phase_downsampling
@@ -59,11 +77,25 @@ class SliceAutoencoder(nn.Module):
         )
         if keeps_phases:
             _keep_phases(self.vae)
+        self.motion = None if motion is None else build_part(motion, MotionNetwork).requires_grad_(False)
+        self.fusion = None if decoder == "plain" else SliceFusion(spatial_dims, tuple(channels))
+        if self.fusion is not None:
+            nn.init.zeros_(self.last_layer_weight)
+            nn.init.zeros_(self.vae.decoder.blocks[-1].conv.bias)
         # A posterior that starts as wide as its mean is noise to the decoder, and a small KL weight narrows it slowly.
         nn.init.constant_(self.vae.quant_conv_log_sigma.conv.bias, START_LOG_VARIANCE)
 
+    @property
+    def knows_ends(self) -> bool:
+        """Whether a stack's first and last slice are its decoder's input, and not its output."""
+        return self.fusion is not None
+
     def forward(
-        self, slices: torch.Tensor, latent_noise_std: float = 0.0, generator: torch.Generator | None = None
+        self,
+        slices: torch.Tensor,
+        latent_noise_std: float = 0.0,
+        generator: torch.Generator | None = None,
+        positions: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Reconstruct a batch of stacks; for training.
 
@@ -72,27 +104,76 @@ class SliceAutoencoder(nn.Module):
             latent_noise_std: noise added to the sampled latents, in units of their standard deviation over the batch:
                 the decoder will meet generated latents, which are not quite those of the encoder.
             generator: of all noise, on the CPU.
+            positions: of the slices from 0 to 1, `(B, L)`; evenly spaced by default.
 
         Returns:
-            Reconstruction, posterior mean and log variance: the first as `slices`, the others `(B, L, c, *latent)`.
+            Reconstruction, posterior mean and log variance: the first as `slices`, without the first and the last of
+            each stack if it `knows_ends`; the others `(B, L, c, *latent)`.
         """
-        count = slices.shape[:2]
-        mean, deviation = self.vae.encode(slices.flatten(0, 1))
-        # Drawn on the CPU, so that a seed gives the same training on every device.
-        z = mean + deviation * torch.randn(mean.shape, generator=generator).to(mean)
-        if latent_noise_std > 0:
-            scale = latent_noise_std * mean.detach().std()
-            z = z + scale * torch.randn(mean.shape, generator=generator).to(mean)
-        parts = self.vae.decode(z), mean, 2 * deviation.log()
-        return tuple(part.unflatten(0, count) for part in parts)
+        if self.fusion is None:
+            mean, log_variance = self._posterior(encoder_features(self.vae, slices.flatten(0, 1))[1])
+            z = self._noisy(mean, log_variance, latent_noise_std, generator)
+            parts = self.vae.decode(z), mean, log_variance
+            return tuple(part.unflatten(0, slices.shape[:2]) for part in parts)
+        (batch, length), inner = slices.shape[:2], slices.shape[1] - 2
+        if positions is None:
+            positions = torch.linspace(0, 1, length).expand(batch, -1)
+        places = positions[:, 1:-1].flatten().to(slices)
+        known = slices[:, [0, -1], 0]
+        view = look(self.motion, ((known + 1) / 2).repeat_interleave(inner, dim=0), places)
+        guess = (2 * view.image - 1).unflatten(0, (batch, inner))
+        # Of the end slices and of those between, and of the guesses: one pass.
+        levels, deepest = encoder_features(self.vae, torch.cat([slices, guess], dim=1).flatten(0, 1))
+        mean, log_variance = (part.unflatten(0, (batch, -1)) for part in self._posterior(deepest))
+        truth, spread, start = mean[:, 1 : 1 + inner], log_variance[:, 1 : 1 + inner], mean[:, length:]
+        z = self._noisy(truth.flatten(0, 1), spread.flatten(0, 1), latent_noise_std, generator)
+        z = between_guess_and_truth(start.flatten(0, 1), z, generator)
+        features = [
+            level.unflatten(0, (batch, -1))[:, [0, length - 1]].repeat_interleave(inner, dim=0) for level in levels
+        ]
+        made = self.fusion.decode(self.vae, z, features, view).unflatten(0, (batch, inner))
+        return made, mean[:, :length], log_variance[:, :length]
 
     def encode(self, slices: torch.Tensor) -> torch.Tensor:
         """Posterior means `(B, L, c, *latent)` of slices `(B, L, 1, *space)` in [-1, 1]."""
         return self.vae.encode(slices.flatten(0, 1))[0].unflatten(0, slices.shape[:2])
 
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Slices `(B, L, 1, *space)`, about [-1, 1], of latents `(B, L, c, *latent)`."""
-        return self.vae.decode(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
+    def decode(
+        self, latents: torch.Tensor, known: torch.Tensor | None = None, views: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Slices of latents.
+
+        Args:
+            latents: `(B, L, c, *latent)`.
+            known: for the fusion decoder the slices before and after, `(B, 2, *space)` in [-1, 1].
+            views: for the fusion decoder, packed views of the asked positions, `(B, L, 9, *space)`.
+
+        Returns:
+            `(B, L, 1, *space)`, about [-1, 1].
+        """
+        count = latents.shape[:2]
+        if self.fusion is None:
+            return self.vae.decode(latents.flatten(0, 1)).unflatten(0, count)
+        levels = encoder_features(self.vae, known.flatten(0, 1).unsqueeze(1))[0]
+        features = [level.unflatten(0, (-1, 2)).repeat_interleave(count[1], dim=0) for level in levels]
+        made = self.fusion.decode(self.vae, latents.flatten(0, 1), features, View.of(views.flatten(0, 1)))
+        return made.unflatten(0, count)
+
+    def _posterior(self, deepest: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance, as `AutoencoderKL.encode` has them."""
+        return self.vae.quant_conv_mu(deepest), self.vae.quant_conv_log_sigma(deepest).clamp(-30, 20)
+
+    @staticmethod
+    def _noisy(
+        mean: torch.Tensor, log_variance: torch.Tensor, noise_std: float, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        """A draw of the posterior, with more noise if asked for."""
+        # Drawn on the CPU, so that a seed gives the same training on every device.
+        z = mean + (log_variance / 2).exp() * torch.randn(mean.shape, generator=generator).to(mean)
+        if noise_std > 0:
+            scale = noise_std * mean.detach().std()
+            z = z + scale * torch.randn(mean.shape, generator=generator).to(mean)
+        return z
 
     @property
     def last_layer_weight(self) -> nn.Parameter:

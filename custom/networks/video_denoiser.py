@@ -4,20 +4,18 @@
 """The masked latent video denoiser of CardioInterp: a U-Net over frames with attention in space and in time.
 
 The plan is LVDM's: 2D residual blocks frame by frame, all mixing of frames in attention. Residual blocks, spatial
-attention and resampling are MONAI's; what MONAI lacks is attention over frames, below.
+attention and resampling are MONAI's; what MONAI lacks is attention over frames (`custom.networks.video_blocks`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from monai.networks.blocks import SpatialAttentionBlock
+import torch.nn.functional as F
 from monai.networks.nets.diffusion_model_unet import (
     DiffusionUnetDownsample,
-    DiffusionUNetResnetBlock,
     WrappedUpsample,
     get_timestep_embedding,
     zero_module,
@@ -26,69 +24,11 @@ from torch import nn
 
 from custom.diffusion.gaussian_prior import gaussian_noise_estimate, interpolation_weights
 from custom.diffusion.schedules import alphas_cumprod, betas
+from custom.networks.latent_prior import LEAST_VARIANCE
+from custom.networks.video_blocks import VideoLevel
 
-
-class FrameAttention(nn.Module):
-    """Self-attention over the frames at each place, with relative positions in keys and values (LVDM).
-
-    Relative positions are real numbers, embedded by sines and cosines, so that a window may have any length and frames
-    at any distance.
-
-    Args:
-        channels: features.
-        num_head_channels: channels of one head.
-        norm_num_groups: groups of the group norm.
-    """
-
-    num_frequencies = 8
-
-    def __init__(self, channels: int, num_head_channels: int, norm_num_groups: int) -> None:
-        super().__init__()
-        self.num_heads = channels // num_head_channels
-        self.norm = nn.GroupNorm(norm_num_groups, channels, eps=1e-6)
-        self.to_qkv = nn.Linear(channels, 3 * channels)
-        self.relative_key = nn.Linear(2 * self.num_frequencies, num_head_channels, bias=False)
-        self.relative_value = nn.Linear(2 * self.num_frequencies, num_head_channels, bias=False)
-        self.project = zero_module(nn.Linear(channels, channels))
-
-    def forward(self, frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Frames `(B, L, C, h, w)` at `positions` `(L,)`, in units of the frame step of training."""
-        batch, length, channels, height, width = frames.shape
-        tokens = self.norm(frames.flatten(0, 1)).unflatten(0, (batch, length))
-        tokens = tokens.permute(0, 3, 4, 1, 2).reshape(-1, length, channels)
-        query, key, value = self.to_qkv(tokens).unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        offsets = self._embed(positions[None, :] - positions[:, None]).to(tokens.dtype)
-        scores = query @ key.transpose(-1, -2) + torch.einsum("nhic,ijc->nhij", query, self.relative_key(offsets))
-        weights = (scores / math.sqrt(query.shape[-1])).softmax(-1)
-        mixed = weights @ value + torch.einsum("nhij,ijc->nhic", weights, self.relative_value(offsets))
-        mixed = self.project(mixed.transpose(1, 2).flatten(2))
-        return frames + mixed.view(batch, height, width, length, channels).permute(0, 3, 4, 1, 2)
-
-    def _embed(self, offsets: torch.Tensor) -> torch.Tensor:
-        # Wavelengths from 2 to about 40 frames: the shortest tells neighbours apart, the longest spans any window.
-        frequencies = math.pi * torch.logspace(0, -1.3, self.num_frequencies, device=offsets.device)
-        angles = offsets[..., None] * frequencies
-        return torch.cat([angles.sin(), angles.cos()], dim=-1)
-
-
-class _Level(nn.Module):
-    """Residual block, then attention in space and in time where the level has them."""
-
-    def __init__(
-        self, in_channels: int, channels: int, embedding: int, groups: int, head: int, spatial: bool, temporal: bool
-    ) -> None:
-        super().__init__()
-        self.block = DiffusionUNetResnetBlock(2, in_channels, embedding, channels, norm_num_groups=groups)
-        self.space = SpatialAttentionBlock(2, channels, head, groups, use_flash_attention=True) if spatial else None
-        self.time = FrameAttention(channels, head, groups) if temporal else None
-
-    def forward(self, frames: torch.Tensor, embedding: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        shape = frames.shape[:2]
-        features = self.block(frames.flatten(0, 1), embedding)
-        if self.space is not None:
-            features = self.space(features)
-        features = features.unflatten(0, shape)
-        return features if self.time is None else self.time(features, positions)
+_ENDS = (0, 0, 0, 0, 0, 0, 1, 1)
+"""`F.pad` of the frames between key frames to whole windows."""
 
 
 class MaskedVideoDenoiser(nn.Module):
@@ -103,7 +43,8 @@ class MaskedVideoDenoiser(nn.Module):
         num_head_channels: channels of one attention head.
         norm_num_groups: groups of the group norms.
         prior: "linear" gives the network the closed-form noise estimate of linearly interpolated latents to start
-            from (`custom.diffusion.gaussian_prior`); "none" is the paper's plain network.
+            from (`custom.diffusion.gaussian_prior`), "motion" that of a motion network's guess, which the caller gives;
+            "none" is the paper's plain network.
         schedule: what differs from LVDM's noise schedule, arguments of `custom.diffusion.schedules.betas`.
 
     Attributes:
@@ -111,7 +52,7 @@ class MaskedVideoDenoiser(nn.Module):
         divisor: what height and width of a latent must be multiples of.
 
     Raises:
-        ValueError: if `prior` is neither "linear" nor "none".
+        ValueError: if `prior` is none of the three.
     """
 
     def __init__(
@@ -127,8 +68,8 @@ class MaskedVideoDenoiser(nn.Module):
         schedule: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if prior not in ("linear", "none"):
-            raise ValueError(f"prior is 'linear' or 'none', got {prior!r}.")
+        if prior not in ("linear", "motion", "none"):
+            raise ValueError(f"prior is 'linear', 'motion' or 'none', got {prior!r}.")
         self.prior = prior
         self.embedding_channels = channels[0]
         self.divisor = 2 ** (len(channels) - 1)
@@ -138,12 +79,14 @@ class MaskedVideoDenoiser(nn.Module):
         self._alpha_bars = tuple(alphas.float().tolist())
         # Variance of in-between latents about the linear guess; measured on training data before this network trains.
         self.register_buffer("prior_variance", torch.tensor(0.25))
+        if prior == "motion":  # that variance over the square of the error that the motion network expects
+            self.register_buffer("prior_share", torch.tensor(0.25))
         width = 4 * channels[0]
         self.embed = nn.Sequential(nn.Linear(channels[0], width), nn.SiLU(), nn.Linear(width, width))
         self.stem = nn.Conv2d(latent_channels + 1, channels[0], 3, padding=1)
 
-        def level(in_channels: int, depth: int) -> _Level:
-            return _Level(
+        def level(in_channels: int, depth: int) -> VideoLevel:
+            return VideoLevel(
                 in_channels, channels[depth], width, norm_num_groups, num_head_channels,
                 spatial_attention[depth], temporal_attention[depth],
             )  # fmt: skip
@@ -188,7 +131,12 @@ class MaskedVideoDenoiser(nn.Module):
         return self._alpha_bars
 
     def forward(
-        self, z: torch.Tensor, mask: torch.Tensor, timesteps: torch.Tensor, positions: torch.Tensor | None = None
+        self,
+        z: torch.Tensor,
+        mask: torch.Tensor,
+        timesteps: torch.Tensor,
+        positions: torch.Tensor | None = None,
+        expected: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Noise in each frame of `z`.
 
@@ -197,6 +145,8 @@ class MaskedVideoDenoiser(nn.Module):
             mask: 1 for known frames, `(B, L)`; all zero is the unconditional case.
             timesteps: `(B,)`, in 0 to T - 1.
             positions: ascending frame positions in steps of the training window, `(L,)`; default 0, 1, 2, ...
+            expected: with prior "motion", latents expected of the frames between and the square of their expected
+                error, `(B, L - 2, c + 1, h, w)`. Where nothing is known they are not looked at.
 
         Returns:
             Predicted noise, `(B, L, c, h, w)`; meaningless at known frames.
@@ -208,24 +158,49 @@ class MaskedVideoDenoiser(nn.Module):
         if self.prior == "none":
             return output
         alpha_bar = self.alphas_cumprod[timesteps].view(-1, 1, 1, 1, 1)
-        weights = interpolation_weights(mask, positions)
-        guess = torch.einsum("bij,bjchw->bichw", weights.to(z.dtype), z)
+        known = mask.any(1).view(-1, 1, 1, 1, 1)
+        if self.prior == "motion":
+            guess = torch.where(known, F.pad(expected[:, :, :-1], _ENDS), 0.0)
+            variance = F.pad(self.variance(expected[:, :, -1:]), _ENDS, value=1.0)
+        else:
+            weights = interpolation_weights(mask, positions)
+            guess, variance = torch.einsum("bij,bjchw->bichw", weights.to(z.dtype), z), self.prior_variance
         # Nothing known: latents are normalised, so zero with unit variance is the guess.
-        variance = torch.where(mask.any(1), self.prior_variance, 1.0).view(-1, 1, 1, 1, 1)
+        variance = torch.where(known, variance, 1.0)
         mean, std = gaussian_noise_estimate(z, guess, variance, alpha_bar)
         return mean + std * output
 
-    def loss_weight(self, timesteps: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Weight that turns the squared error of the noise into that of the network's own unit-variance output, `(B,)`.
+    def variance(self, square: torch.Tensor) -> torch.Tensor:
+        """Of latents about the motion network's guess where the square of its expected error is this, any shape."""
+        return (self.prior_share * square).clamp_min(LEAST_VARIANCE)
+
+    def loss_weight(
+        self, timesteps: torch.Tensor, mask: torch.Tensor, expected: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Weight that turns the squared error of the noise into that of the network's own unit-variance output.
 
         Plain noise error weighs high noise levels by next to nothing, because there even the prior knows the noise;
-        sampling in few steps lives on exactly those levels. Without a prior the weight is 1 (Eq. 6).
+        sampling in few steps lives on exactly those levels. Without a prior the weight is 1 (Eq. 6). Within a window
+        that the prior knows place by place it weighs by variance, so that quiet places do not count as much.
+
+        Args:
+            timesteps: `(B,)`.
+            mask: `(B, L)`.
+            expected: see `forward`.
+
+        Returns:
+            `(B, 1, 1, 1, 1)`, or with prior "motion" `(B, L, 1, h, w)`.
         """
+        shape = (-1, 1, 1, 1, 1)
         if self.prior == "none":
-            return torch.ones_like(timesteps, dtype=torch.float32)
-        alpha_bar = self.alphas_cumprod[timesteps]
-        variance = torch.where(mask.any(1), self.prior_variance, 1.0)
-        return (alpha_bar * variance + 1 - alpha_bar) / (alpha_bar * variance)
+            return torch.ones_like(timesteps, dtype=torch.float32).view(shape)
+        alpha_bar, known = self.alphas_cumprod[timesteps].view(shape), mask.any(1).view(shape)
+        variance = scale = self.prior_variance
+        if self.prior == "motion":
+            variance = F.pad(self.variance(expected[:, :, -1:]), _ENDS, value=1.0)
+            scale = self.variance(expected[:, :, -1:]).mean(dim=(1, 2, 3, 4), keepdim=True)
+        variance, scale = (torch.where(known, part, 1.0) for part in (variance, scale))
+        return (alpha_bar * variance + 1 - alpha_bar) / (alpha_bar * scale)
 
     def _network(self, z, mask, timesteps, positions):
         batch, length, _, height, width = z.shape

@@ -26,22 +26,25 @@ class AutoencoderTrainer(Trainer):
     The loss is `reconstruction_weight * L1 + perceptual_weight * LPIPS + kl_weight * KL + w * adversarial`: L1 the mean
     over pixels of images in [-1, 1], LPIPS the mean over frames, KL summed over a frame's latent. With the adaptive
     weight, w is `adversarial_weight` times a ratio of gradient norms (`custom.training.losses.adaptive_weight`).
-    MONAI's `AdversarialTrainer` does not fit: its reconstruction loss sees neither mean nor variance.
+    MONAI's `AdversarialTrainer` does not fit: its reconstruction loss sees neither mean nor variance. Of an autoencoder
+    that `knows_ends`, whose decoder is given the first and last frame of a window, the frames between count.
 
     All random numbers come from `(seed, iteration, rank)`, so a resumed training repeats an uninterrupted one.
 
     Args:
         device: to train on.
         max_epochs: epochs in all, counting those before a resume.
-        train_data_loader: batches with "image" `(B, L, 1, *space)` in [0, 1].
-        autoencoder: called as `autoencoder(frames, latent_noise_std=..., generator=...)` with frames in [-1, 1];
-            returns reconstruction, posterior mean and log variance, and has `last_layer_weight`.
+        train_data_loader: batches with "image" `(B, L, 1, *space)` in [0, 1], and "positions" `(B, L)` of the frames
+            from 0 to 1 where they are not evenly spaced.
+        autoencoder: called as `autoencoder(frames, latent_noise_std=..., generator=..., [positions=...])` with frames
+            in [-1, 1]; returns reconstruction, posterior mean and log variance, and has `last_layer_weight`.
         optimizer: of the autoencoder.
         discriminator: of single frames `(N, 1, *space)`; its output, or the last of a list of outputs, is the map of
             scores (`monai.networks.nets.PatchDiscriminator`). None trains without.
         discriminator_optimizer: of the discriminator.
         perceptual: distance of `(N, 1, h, w)` images in [0, 1], as `custom.metrics.perceptual.load_lpips` gives it, or
             None where it has no weights; then the loss goes without.
+        distance: of images `(N, 1, h, w)` in [0, 1], in place of L1, such as `custom.training.losses.SliceDistance`.
         reconstruction_weight: see above.
         perceptual_weight: see above.
         kl_weight: see above; LVDM uses none, latent diffusion 1e-6.
@@ -73,6 +76,7 @@ class AutoencoderTrainer(Trainer):
         discriminator: nn.Module | None = None,
         discriminator_optimizer: Optimizer | None = None,
         perceptual: nn.Module | None = None,
+        distance: nn.Module | None = None,
         reconstruction_weight: float = 1.0,
         perceptual_weight: float = 1.0,
         kl_weight: float = 0.0,
@@ -117,7 +121,7 @@ class AutoencoderTrainer(Trainer):
         )
         self.network, self.optimizer = autoencoder, optimizer
         self.discriminator, self.discriminator_optimizer = discriminator, discriminator_optimizer
-        self.discriminate_images = discriminate_images
+        self.discriminate_images, self.distance = discriminate_images, distance
         self.perceptual = None if perceptual is None else perceptual.to(self.state.device)
         self.reconstruction_weight, self.perceptual_weight = reconstruction_weight, perceptual_weight
         self.kl_weight, self.adversarial_weight = kl_weight, adversarial_weight
@@ -129,7 +133,10 @@ class AutoencoderTrainer(Trainer):
         scaler = engine.scaler or torch.amp.GradScaler(enabled=False)
         adversarial = self.discriminator is not None and engine.state.iteration > self.adversarial_start
         frames = 2 * images - 1
-        reconstruction, terms = self._train_autoencoder(frames, adversarial, scaler)
+        places = {"positions": batchdata["positions"].to(images)} if "positions" in batchdata else {}
+        reconstruction, terms = self._train_autoencoder(frames, adversarial, scaler, places)
+        if getattr(unwrapped(self.network), "knows_ends", False):
+            images, frames = images[:, 1:-1], frames[:, 1:-1]
         terms["discriminator"] = self._train_discriminator(frames, reconstruction, scaler) if adversarial else 0.0
         scaler.update()
         # Put into the state before the event, as MONAI's engines do: decollation and postprocessing start from there.
@@ -139,16 +146,20 @@ class AutoencoderTrainer(Trainer):
         return engine.state.output
 
     def _train_autoencoder(
-        self, frames: torch.Tensor, adversarial: bool, scaler: torch.amp.GradScaler
+        self, frames: torch.Tensor, adversarial: bool, scaler: torch.amp.GradScaler, places: dict[str, torch.Tensor]
     ) -> tuple[torch.Tensor, dict]:
         """One step of the autoencoder: the reconstruction `(B, L, 1, h, w)` in [-1, 1] and the value of each term."""
         generator = iteration_generator(self.seed, self.state.iteration, self.state.rank)
         self.network.train()
         with self._autocast():
             reconstruction, mean, log_variance = self.network(
-                frames, latent_noise_std=self.latent_noise_std, generator=generator
+                frames, latent_noise_std=self.latent_noise_std, generator=generator, **places
             )
+            if reconstruction.shape[1] < frames.shape[1]:
+                frames = frames[:, 1:-1]
             l1 = (reconstruction - frames).abs().mean()
+            if self.distance is not None:
+                l1 = self.distance(*((_images(x) + 1) / 2 for x in (reconstruction, frames)))
             lpips = self._perceptual_distance(reconstruction, frames)
             kl = kl_divergence(mean.float(), log_variance.float())
             fidelity = self.reconstruction_weight * l1 + self.perceptual_weight * lpips

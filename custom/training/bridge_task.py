@@ -24,6 +24,8 @@ class BridgeTask(Task):
         seed: of all draws.
     """
 
+    reads = ("image", "positions")
+
     def __init__(self, network: LatentBridge, start_share: float = 0.25, seed: int = 0) -> None:
         super().__init__(seed)
         network.validate()
@@ -33,16 +35,14 @@ class BridgeTask(Task):
         """See `Task.make`: a place on the bridge, label of `WeightedNoiseLoss`, the time and the condition.
 
         Args:
-            batch: has "image" `(B, 3, 1, *space)`.
+            batch: has "image" `(B, 3, 1, *space)` and may have "positions" `(B, 3)` from 0 to 1 (evenly spaced).
 
         Raises:
             RuntimeError: it is not among the engine's handlers.
         """
         generator = self.generator()
-        latents = self.encode(self.network, batch["image"])
-        end, neighbour_latents = latents[:, 1], latents[:, [0, 2]]
-        with torch.no_grad():
-            guess, variance = self.network.denoiser.expect(neighbour_latents)
+        end, known = self.between(self.network, batch)
+        guess, variance = known.guess, known.variance
         at_start, share = torch.rand(2, len(end), generator=generator)
         times = torch.where(at_start < self.start_share, 0.0, share).to(end)
         noise = torch.randn(end.shape, generator=generator).to(end)
@@ -51,4 +51,5 @@ class BridgeTask(Task):
         weight = 1 / variance.mean(dim=tuple(range(1, variance.ndim)), keepdim=True)
         label = torch.cat([end, weight.expand_as(end[:, :1])], dim=1)
         inputs = bridge_point(start, end, times, noise, sigma)
-        return inputs, label, {"times": times, "neighbour_latents": neighbour_latents}
+        condition = {"neighbour_latents": known.latents, "guess": guess, "variance": variance}
+        return inputs, label, {"times": times, **condition}

@@ -86,7 +86,13 @@ class MaskedVideoTask(Task):
 
         weights = torch.ones_like(mask) if self.loss_region == "all" else 1 - mask
         mask, timesteps, weights = (x.to(clean.device) for x in (mask, timesteps, weights))
-        weights = weights * self.network.denoiser.loss_weight(timesteps, mask)[:, None]
+        keywords = {"mask": mask, "timesteps": timesteps}
+        if getattr(self.network, "motion", None) is not None:
+            with torch.no_grad(), self._codec_precision(frames):
+                expected = torch.cat(self.network.expected_between(frames), dim=2).float()
+            keywords["expected"] = expected
+        with torch.no_grad():
+            balance = self.network.denoiser.loss_weight(timesteps, mask, keywords.get("expected"))
         target = target_for(self.network.prediction_type, clean, noise, alpha_bar)
-        plane = weights[:, :, None, None, None].expand(-1, -1, 1, *clean.shape[3:])
-        return inputs, torch.cat([target, plane], dim=2), {"mask": mask, "timesteps": timesteps}
+        plane = (weights[:, :, None, None, None] * balance).expand(-1, -1, 1, *clean.shape[3:])
+        return inputs, torch.cat([target, plane], dim=2), keywords

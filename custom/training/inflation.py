@@ -38,7 +38,12 @@ def inflated(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor | None:
     return None
 
 
-def start_from_slices(module: nn.Module, slice_weights: str | Path | None, path: str | Path | None = None) -> nn.Module:
+def start_from_slices(
+    module: nn.Module,
+    slice_weights: str | Path | None,
+    path: str | Path | None = None,
+    motion_weights: str | Path | None = None,
+) -> nn.Module:
     """Fill a cine network that is about to be trained with the weights of its 2D twin, or with its own.
 
     Args:
@@ -46,6 +51,7 @@ def start_from_slices(module: nn.Module, slice_weights: str | Path | None, path:
         slice_weights: a `models/model.pt` of the same network in 2D; attention that only one of the two has is left
             out. None for a fresh start.
         path: a `models/model.pt` of the cine network itself; it comes before `slice_weights`.
+        motion_weights: see `custom.weights.start_from`; for a fresh start.
 
     Returns:
         The same network.
@@ -54,7 +60,7 @@ def start_from_slices(module: nn.Module, slice_weights: str | Path | None, path:
         InputError: the file is missing, damaged, or of another network.
     """
     if path is not None or slice_weights is None:
-        return start_from(module, path)
+        return start_from(module, path, motion_weights)
     slice_weights = Path(slice_weights)
     if not slice_weights.is_file():
         raise InputError(

@@ -27,8 +27,10 @@ class LatentMoments(NamedTuple):
     Attributes:
         mean: of each latent channel, `(c,)`.
         std: standard deviation of each latent channel, `(c,)`.
-        between: variance of the latents between the first and the last frame about the straight line between those two.
-        difference: mean squared difference of the first and the last frame's latents.
+        between: variance of the latents between the first and the last frame about the straight line between those two,
+            or about the latents of the motion network's guesses.
+        difference: mean squared difference of the first and the last frame's latents; or, in pixels' units, the mean
+            square of the error that the motion network expects.
     """
 
     mean: torch.Tensor
@@ -47,26 +49,33 @@ def measure_latent_statistics(
     and leaves them so. The loader's sampler is set to epoch 0, so that it does not depend on earlier training either.
 
     Args:
-        codec: has `encode_latents` (`custom.training.task.Codec`) and `set_latent_statistics(mean, std)`.
-        loader: batches with "image" `(B, L, 1, *space)` in [0, 1].
+        codec: a `custom.interpolators.latent.LatentInterpolator`.
+        loader: batches with "image" `(B, L, 1, *space)` in [0, 1], and "positions" `(B, L)` where not evenly spaced.
         num_batches: how many of them are looked at.
         device: the codec's.
 
     Returns:
-        Over all windows; all but the first two in units of normalised latents.
+        Over all windows; "between" in units of normalised latents.
     """
     if hasattr(getattr(loader, "sampler", None), "set_epoch"):
         loader.sampler.set_epoch(0)
     codec.set_latent_statistics(0.0, 1.0)
+    moves = getattr(codec, "motion", None) is not None
     sums = 0.0
     for batch in islice(iter(loader), num_batches):
-        latents = codec.encode_latents(batch["image"].to(device)).double()
-        latents = latents.flatten(3)  # (B, L, c, places)
-        shares = torch.linspace(0, 1, latents.shape[1], dtype=torch.float64, device=latents.device).view(-1, 1, 1)
-        first, last = latents[:, :1], latents[:, -1:]
-        residual = (latents - torch.lerp(first, last, shares))[:, 1:-1]
-        moments = [latents.new_tensor([x[:, :, 0].numel()]) for x in (latents, residual, first)]
-        squares = (latents.square(), residual.square(), (last - first).square())
+        frames = batch["image"].to(device)
+        latents = codec.encode_latents(frames).double().flatten(3)  # (B, L, c, places)
+        if moves:
+            guess, square = codec.expected_between(frames, batch.get("positions"))
+            residual = latents[:, 1:-1] - guess.flatten(3)
+            difference = square.double().flatten(3).sqrt().expand_as(residual)
+        else:
+            shares = torch.linspace(0, 1, latents.shape[1], dtype=torch.float64, device=latents.device).view(-1, 1, 1)
+            first, last = latents[:, :1], latents[:, -1:]
+            residual = (latents - torch.lerp(first, last, shares))[:, 1:-1]
+            difference = last - first
+        moments = [latents.new_tensor([x[:, :, 0].numel()]) for x in (latents, residual, difference)]
+        squares = (latents.square(), residual.square(), difference.square())
         moments += [x.sum(dim=(0, 1, 3)) for x in (latents, *squares)]
         sums = sums + torch.cat(moments).cpu()
     sums = idist.all_reduce(sums)
@@ -74,7 +83,7 @@ def measure_latent_statistics(
     mean = total / count
     variance = squares / count - mean.square()
     between = (residual_squares / variance).mean() / residual_count
-    difference = (differences / variance).mean() / pairs
+    difference = (differences if moves else differences / variance).mean() / pairs
     return LatentMoments(mean.float(), variance.sqrt().float(), between.float(), difference.float())
 
 
@@ -85,7 +94,7 @@ class LatentStatistics:
     `save_dict`, and behind `StageCheckpoint` among the handlers.
 
     Args:
-        network: has `encode_latents`, `set_latent_statistics` and a submodule `denoiser`. If that has a buffer
+        network: a `custom.interpolators.latent.LatentInterpolator`. If its `denoiser` has a buffer
             `prior_variance`, it is set to the variance of in-between latents; a buffer `prior_share` to its share of
             the squared difference of the two ends.
         dataset: what the denoiser is trained on.

@@ -93,6 +93,35 @@ class WeightedNoiseLoss(nn.Module):
         return (weight * error).sum() / ((weight > 0).sum() * channels)
 
 
+LEAST_RMSE = 0.01
+"""Slices that are nearer than this (40 dB) to the truth gain little by coming nearer."""
+
+
+class SliceDistance(nn.Module):
+    """Distance of slices from the true ones: mean absolute error, log of the root mean square error, 1 - SSIM.
+
+    By the log, slices between near neighbours, whose errors are small, count as much as those between far ones, as they
+    do in a mean of PSNR.
+
+    Args:
+        log_rmse: weight of the log of each slice's root mean square error.
+        ssim: weight of 1 - SSIM (11 x 11 Gaussian, data range 1).
+    """
+
+    def __init__(self, log_rmse: float = 0.05, ssim: float = 0.1) -> None:
+        super().__init__()
+        self.log_rmse, self.ssim = log_rmse, ssim
+        self.dissimilarity = SSIMLoss(spatial_dims=2, data_range=1.0)
+
+    def forward(self, image: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Scalar, computed in float32, of images `(N, 1, H, W)` in [0, 1]."""
+        image, label = image.float(), label.float()
+        difference = image - label
+        rmse = difference.square().flatten(1).mean(1).add(1e-8).sqrt()
+        near = self.log_rmse * (rmse + LEAST_RMSE).log().mean()
+        return difference.abs().mean() + near + self.ssim * self.dissimilarity(image, label)
+
+
 class FidelityLoss(nn.Module):
     """Weighted sum of the mean absolute error, the mean squared error and 1 - SSIM of slices in [0, 1].
 

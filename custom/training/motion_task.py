@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from monai.losses import SSIMLoss
 from torch import nn
 
+from custom.training.losses import SliceDistance
 from custom.training.task import Task
-
-LEAST_RMSE = 0.01
-"""Slices that are nearer than this (40 dB) to the truth gain little by coming nearer."""
 
 
 class MotionTask(Task):
@@ -60,22 +57,19 @@ class MotionTask(Task):
 class MotionLoss(nn.Module):
     """Distance of the slice, and of the blend before its residual, from the truth; and how well the error was told.
 
-    Of either image: mean absolute error, `log_rmse` times the log of each item's root mean square error, `ssim` times
-    1 - SSIM (11 x 11 Gaussian). By the log near neighbours, whose errors are small, count as much as far ones, as they
-    do in a mean of PSNR. The expected error b is a Laplace scale, its loss |error| / b + log b; the error has no
-    gradient there, so that the slice is not made worse for the sake of a good forecast.
+    The distance is that of `SliceDistance`. The expected error b is a Laplace scale, its loss |error| / b + log b; the
+    error has no gradient there, so that the slice is not made worse for the sake of a good forecast.
 
     Args:
-        log_rmse: see above.
-        ssim: see above.
+        log_rmse: see `SliceDistance`.
+        ssim: see `SliceDistance`.
         blend: weight of the blend's loss.
         forecast: weight of the expected error's loss.
     """
 
     def __init__(self, log_rmse: float = 0.05, ssim: float = 0.1, blend: float = 0.3, forecast: float = 0.01) -> None:
         super().__init__()
-        self.log_rmse, self.ssim, self.blend, self.forecast = log_rmse, ssim, blend, forecast
-        self.dissimilarity = SSIMLoss(spatial_dims=2, data_range=1.0)
+        self.distance, self.blend, self.forecast = SliceDistance(log_rmse, ssim), blend, forecast
 
     def forward(self, prediction: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Scalar, computed in float32.
@@ -88,10 +82,4 @@ class MotionLoss(nn.Module):
         label = label.float()
         error = (image - label).abs().detach()
         forecast = (error * (-log_scale).exp() + log_scale).mean()
-        return self._distance(image, label) + self.blend * self._distance(blend, label) + self.forecast * forecast
-
-    def _distance(self, image: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        difference = image - label
-        rmse = difference.square().flatten(1).mean(1).add(1e-8).sqrt()
-        near = self.log_rmse * (rmse + LEAST_RMSE).log().mean()
-        return difference.abs().mean() + near + self.ssim * self.dissimilarity(image, label)
+        return self.distance(image, label) + self.blend * self.distance(blend, label) + self.forecast * forecast

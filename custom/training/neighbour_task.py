@@ -18,7 +18,8 @@ from custom.training.task import Task
 class NeighbourTask(Task):
     """Draws timestep and noise for a batch of slice triplets (CaLID, Eq. 5).
 
-    The slice in the middle becomes a noisy latent, its two neighbours the condition.
+    The slice in the middle becomes a noisy latent, its two neighbours the condition, moved by the motion network where
+    there is one.
 
     Args:
         network: the composite with its trained autoencoder; its denoiser has schedule, prior and loss weight.
@@ -26,6 +27,8 @@ class NeighbourTask(Task):
             in few steps begins; the others, and with 0 (the paper) all, are drawn evenly.
         seed: of all draws.
     """
+
+    reads = ("image", "positions")
 
     def __init__(self, network: CaLID, high_noise_share: float = 0.0, seed: int = 0) -> None:
         super().__init__(seed)
@@ -36,15 +39,13 @@ class NeighbourTask(Task):
         """See `Task.make`: the noisy latent of the middle slice, label of `WeightedNoiseLoss`, and the condition.
 
         Args:
-            batch: has "image" `(B, 3, 1, *space)`.
+            batch: has "image" `(B, 3, 1, *space)` and may have "positions" `(B, 3)` from 0 to 1 (evenly spaced).
 
         Raises:
             RuntimeError: it is not among the engine's handlers.
         """
         generator = self.generator()
-        slices = batch["image"]
-        latents = self.encode(self.network, slices)
-        clean, neighbour_latents = latents[:, 1], latents[:, [0, 2]]
+        clean, known = self.between(self.network, batch)
         count, size = len(self.alphas_cumprod), len(clean)
         shares = torch.rand(size, generator=generator)
         lowest = torch.where(torch.rand(size, generator=generator) < self.high_noise_share, 0.9, 0.0)
@@ -54,11 +55,12 @@ class NeighbourTask(Task):
         target = target_for(self.network.prediction_type, clean, noise, alpha_bar)
         inputs, timesteps = add_noise(clean, noise, alpha_bar), timesteps.to(clean.device)
         with torch.no_grad():
-            variance = self.network.denoiser.expect(neighbour_latents)[1]
-            weight = self.network.denoiser.loss_weight(timesteps, variance)
+            weight = self.network.denoiser.loss_weight(timesteps, known.variance)
+        from_latents = self.network.denoiser.condition_space == "latent"
         keywords = {
             "timesteps": timesteps,
-            "neighbours": 2 * slices[:, [0, 2], 0] - 1,
-            "neighbour_latents": neighbour_latents,
+            "neighbours": known.latents if from_latents else 2 * known.sides - 1,
+            "guess": known.guess,
+            "variance": known.variance,
         }
         return inputs, torch.cat([target, weight.expand_as(target[:, :1])], dim=1), keywords

@@ -90,12 +90,29 @@ class Task(PrepareBatch):
             raise RuntimeError(f"{type(self).__name__} must also be one of the trainer's handlers.")
         return iteration_generator(self.seed, self._engine.state.iteration, self._engine.state.rank)
 
+    def between(self, network: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, Any]:
+        """Latent of the slice in the middle of triplets and what is known of it, see `LatentMidpoint.between`.
+
+        Args:
+            network: a `custom.interpolators.latent.LatentMidpoint`, not trained here but for its denoiser.
+            batch: has "image" `(B, 3, 1, *space)` and may have "positions" `(B, 3)`.
+        """
+        slices = batch["image"]
+        places = batch["positions"][:, 1] if "positions" in batch else slices.new_full((len(slices),), 0.5)
+        clean = self.encode(network, slices[:, 1:2])[:, 0]
+        with torch.no_grad(), self._codec_precision(slices):
+            known = network.between(slices[:, [0, 2], 0], places, latents=True)
+        return clean, type(known)(*(part if part is None else part.float() for part in known))
+
     def encode(self, codec: Codec, frames: torch.Tensor) -> torch.Tensor:
         """Latents of a codec that is not trained here, float32, without a graph.
 
         Where the engine trains in mixed precision the codec runs in bfloat16, whose error is small beside the noise
         that its decoder has learnt to bear.
         """
-        mixed = frames.is_cuda and getattr(self._engine, "amp", False)
-        with torch.no_grad(), torch.autocast("cuda", torch.bfloat16, enabled=mixed):
+        with torch.no_grad(), self._codec_precision(frames):
             return codec.encode_latents(frames).float()
+
+    def _codec_precision(self, frames: torch.Tensor) -> torch.autocast:
+        mixed = frames.is_cuda and getattr(self._engine, "amp", False)
+        return torch.autocast("cuda", torch.bfloat16, enabled=mixed)

@@ -121,7 +121,9 @@ def test_batch_size_does_not_change_what_cardiointerp_makes(factor):
         num_head_channels=8,
         norm_num_groups=8,
     )
-    network = CardioInterp(FusionAutoencoder(channels=8, num_res_blocks=1), denoiser, num_inference_steps=2).eval()
+    network = CardioInterp(
+        FusionAutoencoder(channels=8, num_res_blocks=1), denoiser, num_inference_steps=2, realism=1.0
+    ).eval()
     frames = [torch.rand(1, 1, 24, 40) for _ in range(4)]
 
     def run(batch_size, seed=0):

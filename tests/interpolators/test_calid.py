@@ -37,7 +37,7 @@ def calid(cine=False, trained=True, **options):
         if trained and parameter.ndim > 1 and not parameter.abs().sum():
             torch.nn.init.normal_(parameter, std=0.02)
     autoencoder = SliceAutoencoder(3 if cine else 2, (4, 8, 8), norm_num_groups=2)
-    network = CaLID(autoencoder, denoiser, **{"num_inference_steps": 2, "noise_scale": 1.0, **options}).eval()
+    network = CaLID(autoencoder, denoiser, **{"num_inference_steps": 2, "realism": 1.0, **options}).eval()
     network.set_latent_statistics(0.1, 0.5)
     return network
 
@@ -154,12 +154,12 @@ def test_less_noise_at_the_start_brings_samples_together():
     pair = neighbours(32, 32)
     spread = []
     for scale in (0.0, 0.5, 1.0):
-        network = calid(noise_scale=scale)
+        network = calid(realism=scale)
         samples = torch.cat([network.interpolate(pair, HALF, [seed]) for seed in range(4)])
         spread.append(samples.std(0).mean().item())
     assert spread[0] == 0 < spread[1] < spread[2]
-    with pytest.raises(ValueError, match="noise_scale must be 0 or more, got -1"):
-        calid(noise_scale=-1).validate()
+    with pytest.raises(ValueError, match="realism must be from 0 to 1, got -1"):
+        calid(realism=-1).validate()
 
 
 def test_variants_share_weights_and_know_their_options():

@@ -20,7 +20,7 @@ def small(**options) -> CardioInterp:
         temporal_attention=(True, True), num_head_channels=8, norm_num_groups=8,
     )  # fmt: skip
     autoencoder = FusionAutoencoder(channels=8, num_res_blocks=1)
-    return CardioInterp(autoencoder, denoiser, **{"num_inference_steps": 2} | options).eval()
+    return CardioInterp(autoencoder, denoiser, **{"num_inference_steps": 2, "realism": 1.0} | options).eval()
 
 
 POSITIONS = torch.tensor([0.25, 0.5, 0.75])

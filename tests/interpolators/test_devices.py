@@ -53,8 +53,9 @@ def frames(network, device, count=3, size=(40, 72)):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_method_runs_where_no_number_can_be_asked_for(name, monkeypatch):
     # Which slices of a batch are the same is the one thing that DiffAE and DMCVR ask their device for, once a batch;
-    # by how much a polar frame is turned, the motion network, once a pair.
-    monkeypatch.setattr("custom.interpolators.motion.whole_turn", lambda first, last: 0)
+    # by how much a polar frame is turned, methods with a motion network, once a pair.
+    for module in ("motion", "cardiointerp"):
+        monkeypatch.setattr(f"custom.interpolators.{module}.whole_turn", lambda first, last: 0)
     monkeypatch.setattr(DiffAE, "_distinct", lambda self, slices: (slices, torch.arange(len(slices), device="meta")))
     network = build(name).to("meta")
     known = frames(network, "meta")
@@ -67,8 +68,10 @@ def test_a_method_runs_where_no_number_can_be_asked_for(name, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("calid", {"eta": 0.5}), ("calid", {"refine": True}), ("calid_cine", {"refine": True, "slerp_per_phase": True}),
-        ("cardiointerp", {"guidance_weight": 0.1, "eta": 0.5}), ("latent_bridge", {"kind": "rectified_flow"}),
+        ("calid", {"realism": 1.0, "eta": 0.5}), ("calid", {"refine": True}),
+        ("calid_cine", {"refine": True, "slerp_per_phase": True}),
+        ("cardiointerp", {"realism": 1.0, "guidance_weight": 0.1, "eta": 0.5}),
+        ("latent_bridge", {"kind": "rectified_flow"}),
     ],
 )  # fmt: skip
 def test_so_do_its_options(name, options):
@@ -80,7 +83,7 @@ def test_so_do_its_options(name, options):
 @pytest.mark.parametrize(("name", "steps"), [("calid", 8), ("diffae", 20), ("cardiointerp", 8)])
 def test_numbers_asked_for_do_not_grow_with_the_steps(name, steps):
     """Before schedules were plain numbers it was 16, 160 and 16 for one gap."""
-    network = build(name, num_inference_steps=steps)
+    network = build(name, num_inference_steps=steps, realism=1.0)
     known = frames(network, "cpu", 2, (32, 32))
     with NumbersAsked() as asked:
         list(GapInferer(factor=2).stream(known, network))

@@ -25,7 +25,7 @@ class Squares(nn.Module):
         pool = F.avg_pool3d if self.takes_phases else F.avg_pool2d
         return pool(slices.flatten(0, 1), self.divisor).unflatten(0, slices.shape[:2]).square()
 
-    def decode_latents(self, latents):
+    def decode_between(self, latents, slices, positions):
         scale = [float(d) for d in self.divisor]
         return F.interpolate(latents.flatten(0, 1).sqrt(), scale_factor=scale).unflatten(0, latents.shape[:2])
 

@@ -46,6 +46,12 @@ def let_everything_through(network):
     return network
 
 
+def ask(network, z, timesteps, neighbours, latents):
+    """The network as it is trained."""
+    seen = latents if network.condition_space == "latent" else neighbours
+    return network(z, timesteps, seen, *network.expect(latents))
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"join": "concat"}, {"condition_space": "latent"}, {"zero_convolutions": "none"}, {"prior": "none"}]
 )
@@ -53,22 +59,22 @@ def test_every_option_uses_neighbours_latent_and_timestep(options):
     network = let_everything_through(denoiser(**options)).eval()
     z, timesteps, neighbours, latents = batch()
     with torch.no_grad():
-        noise = network(z, timesteps, neighbours, latents)
+        noise = ask(network, z, timesteps, neighbours, latents)
         assert noise.shape == z.shape
-        assert not torch.allclose(noise, network(z, timesteps.flip(0), neighbours, latents), atol=1e-4)
-        assert not torch.allclose(noise, network(z + 1, timesteps, neighbours, latents), atol=1e-4)
+        assert not torch.allclose(noise, ask(network, z, timesteps.flip(0), neighbours, latents), atol=1e-4)
+        assert not torch.allclose(noise, ask(network, z + 1, timesteps, neighbours, latents), atol=1e-4)
         if options.get("condition_space") == "latent":
-            other = network(z, timesteps, neighbours, latents.flip(1))  # the prior does not tell them apart
+            other = ask(network, z, timesteps, neighbours, latents.flip(1))  # the prior does not tell them apart
         else:
-            other = network(z, timesteps, neighbours.flip(1), latents)
+            other = ask(network, z, timesteps, neighbours.flip(1), latents)
         assert not torch.allclose(noise, other, atol=1e-4)
 
 
 def test_cine_slices_with_and_without_latent_phases():
     network = denoiser(spatial_dims=3, latent_factors=(4, 4, 4))
-    assert network(*batch((8, 32, 32), (2, 8, 8))).shape == (2, 3, 2, 8, 8)
+    assert ask(network, *batch((8, 32, 32), (2, 8, 8))).shape == (2, 3, 2, 8, 8)
     network = denoiser(spatial_dims=3, latent_factors=(1, 4, 4))
-    assert network(*batch((4, 32, 32), (4, 8, 8))).shape == (2, 3, 4, 8, 8)
+    assert ask(network, *batch((4, 32, 32), (4, 8, 8))).shape == (2, 3, 4, 8, 8)
 
 
 def test_at_the_first_step_the_output_does_not_depend_on_the_neighbours():
@@ -76,7 +82,7 @@ def test_at_the_first_step_the_output_does_not_depend_on_the_neighbours():
     torch.nn.init.normal_(network.unet.out[-1].conv.weight)  # the U-Net's own zero end would hide everything
     z, timesteps, neighbours, latents = batch()
     torch.testing.assert_close(
-        network(z, timesteps, neighbours, latents), network(z, timesteps, neighbours.flip(0), latents)
+        ask(network, z, timesteps, neighbours, latents), ask(network, z, timesteps, neighbours.flip(0), latents)
     )
 
 
@@ -90,7 +96,7 @@ def test_gradients_reach_the_pair_encoder_as_soon_as_the_zero_convolutions_let_t
     reached = []
     for _ in range(3):
         optimizer.zero_grad()
-        network(z, timesteps, neighbours, latents).square().mean().backward()
+        ask(network, z, timesteps, neighbours, latents).square().mean().backward()
         reached.append(tuple(bool(p.weight.grad.any()) for p in (network.pair_encoder.end, network.pair_encoder.stem)))
         optimizer.step()
     end, body = zip(*reached, strict=True)

@@ -102,5 +102,22 @@ def test_loss_weight_makes_the_network_output_unit_variance():
     times, mask = torch.tensor([10, 500, 990]), torch.tensor([[1.0, 0, 1]] * 3)
     alpha_bar = model.alphas_cumprod[times]
     _, spread = gaussian_noise_estimate(torch.zeros(3), torch.zeros(3), model.prior_variance, alpha_bar)
-    assert torch.allclose(model.loss_weight(times, mask) * spread**2, torch.ones(3))
-    assert torch.equal(small(prior="none").loss_weight(times, mask), torch.ones(3))
+    assert torch.allclose(model.loss_weight(times, mask).flatten() * spread**2, torch.ones(3))
+    assert torch.equal(small(prior="none").loss_weight(times, mask).flatten(), torch.ones(3))
+
+
+def test_by_motion_it_starts_from_the_latents_it_is_given_and_knows_how_sure_they_are():
+    model = small(prior="motion")
+    model.prior_share.fill_(2.0)
+    z, mask, times = torch.randn(2, 3, 4, 8, 8), torch.tensor([[1.0, 0, 1], [0, 0, 0]]), torch.tensor([990, 500])
+    guess, square = torch.randn(2, 1, 4, 8, 8), torch.full((2, 1, 1, 8, 8), 0.1)
+    alpha_bar = model.alphas_cumprod[times].view(2, 1, 1, 1)
+    noise = model(z, mask, times, expected=torch.cat([guess, square], dim=2))[:, 1]
+    clean = (z[:, 1] - (1 - alpha_bar).sqrt() * noise) / alpha_bar.sqrt()
+    assert torch.allclose(clean[0], guess[0, 0], atol=0.2)  # nearly all noise: what is expected is all that is known
+    unknown = gaussian_noise_estimate(z[1, 1], torch.zeros(1), torch.ones(1), alpha_bar[1])[0]
+    assert torch.allclose(noise[1], unknown, atol=1e-5)  # no key frames: the guess may not be looked at
+    weight = model.loss_weight(times, mask, torch.cat([guess, square], dim=2))
+    assert weight.shape == (2, 3, 1, 8, 8)
+    _, spread = gaussian_noise_estimate(torch.zeros(1), torch.zeros(1), torch.tensor(0.2), alpha_bar[0])
+    assert torch.allclose(weight[0, 1] * spread**2, torch.ones(1), rtol=1e-4)

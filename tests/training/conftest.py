@@ -61,8 +61,8 @@ class TinyDenoiser(nn.Module):
         flags = mask[:, :, None, None, None].expand(-1, -1, 1, *z.shape[3:])
         return self.conv(torch.cat([z, flags], dim=2).transpose(1, 2)).transpose(1, 2) * (1 + timesteps.max() / 1000)
 
-    def loss_weight(self, timesteps, mask):
-        return torch.ones(len(timesteps))
+    def loss_weight(self, timesteps, mask, expected=None):
+        return torch.ones(len(timesteps), 1, 1, 1, 1)
 
 
 class RandomWindows(Dataset):

@@ -98,7 +98,8 @@ def test_options(networks):
     codec, frames = networks[1](), torch.rand(2, 3, 1, 16, 16)
     options = {"unconditional_probability": 0.0}
     assert (prepared(codec, frames, loss_region="all", **options)[1][:, :, -1] == 1).all()
-    codec.prediction_type, codec.denoiser.loss_weight = "sample", lambda t, mask: t + mask.sum(1)
+    codec.prediction_type = "sample"
+    codec.denoiser.loss_weight = lambda t, mask, _: (t + mask.sum(1)).view(-1, 1, 1, 1, 1)
     _, label, _, times = prepared(codec, frames, **options)
     assert torch.equal(label[:, :, :-1], codec.encode_latents(frames))
     assert torch.equal(label[:, 1, -1, 0, 0], times.float() + 2) and not label[:, [0, -1], -1].any()

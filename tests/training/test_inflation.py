@@ -61,8 +61,8 @@ def test_the_cine_network_starts_as_the_slice_network_phase_by_phase(slices, tmp
     torch.testing.assert_close(reconstruction[:, :, :, 1], slices.reconstruct(pair[:, :, :, 1]), atol=1e-5, rtol=0)
     z, timesteps = torch.randn(1, 3, 1, 8, 8, generator=generator).expand(-1, -1, 4, -1, -1), torch.tensor([700])
     known, latents = pair[:, :, 0, :1].expand(-1, -1, 4, -1, -1), cine.encode_latents(pair[:, :, :, :1].expand_as(pair))
-    deep = cine.denoiser(z, timesteps, known, latents)
-    flat = slices.denoiser(z[:, :, 0], timesteps, known[:, :, 0], latents[:, :, :, 0])
+    deep = cine.denoiser(z, timesteps, known, *cine.denoiser.expect(latents))
+    flat = slices.denoiser(z[:, :, 0], timesteps, known[:, :, 0], *slices.denoiser.expect(latents[:, :, :, 0]))
     # Of a still cine every phase is the 2D network's slice, also where the U-Net takes every other phase.
     torch.testing.assert_close(deep, flat.unsqueeze(2).expand_as(deep), atol=1e-4, rtol=1e-4)
 

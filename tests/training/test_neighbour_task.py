@@ -10,6 +10,7 @@ from monai.engines import SupervisedTrainer
 from torch.utils.data import DataLoader
 
 from custom.diffusion.schedules import alphas_cumprod, betas
+from custom.interpolators.latent import Between
 from custom.networks.neighbour_denoiser import NeighbourDenoiser
 from custom.training.latents import LatentStatistics
 from custom.training.losses import WeightedNoiseLoss
@@ -25,6 +26,10 @@ class Quarter:
 
     def __init__(self, denoiser):
         self.denoiser = denoiser
+
+    def between(self, slices, places, latents=False):
+        known = self.encode_latents(slices.unsqueeze(2))
+        return Between(slices, known, *self.denoiser.expect(known), None)
 
     def set_latent_statistics(self, mean, std):
         self.mean, self.std = (torch.as_tensor(x).reshape(-1, 1, 1) for x in (mean, std))
@@ -74,9 +79,8 @@ def test_the_middle_is_noised_and_its_neighbours_are_the_condition(denoiser):
         inputs, alpha.sqrt() * Quarter(denoiser).encode_latents(slices)[:, 1] + (1 - alpha).sqrt() * noise
     )
     torch.testing.assert_close(keywords["neighbours"], 2 * slices[:, [0, 2], 0] - 1)
-    assert arguments == () and keywords["neighbour_latents"].shape == (4, 2, 2, 8, 8)
-    variance = denoiser.expect(keywords["neighbour_latents"])[1]
-    torch.testing.assert_close(weight, denoiser.loss_weight(keywords["timesteps"], variance))
+    assert arguments == () and keywords["guess"].shape == (4, 2, 8, 8)
+    torch.testing.assert_close(weight, denoiser.loss_weight(keywords["timesteps"], keywords["variance"]))
 
 
 def test_draws_depend_on_seed_and_iteration_alone(denoiser):
