@@ -181,7 +181,11 @@ class CaLIDCine(CaLID):
     """
 
     autoencoder_defaults = {**CaLID.autoencoder_defaults, "spatial_dims": 3, "phase_downsampling": False}
-    denoiser_defaults = {"attention": (False, False, True), "condition_attention": (False, False, True)}
+    denoiser_defaults = {
+        **CaLID.denoiser_defaults,
+        "attention": (False, False, True),
+        "condition_attention": (False, False, True),
+    }
 
     def __init__(self, *arguments: Any, batch_size: int = 1, **options: Any) -> None:
         super().__init__(*arguments, batch_size=batch_size, **options)

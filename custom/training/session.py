@@ -134,6 +134,10 @@ class Session:
             logger.info("the weights are in %s; to use them:\n%s", self.result, usage)
 
 
+_OF_TRAINING = ("multi_gpu_train.json", "train_release.json")
+"""Overlays that say nothing of the network."""
+
+
 def inference_command(bundle_root: str | Path, checkpoint: str | Path, argv: Sequence[str] = ()) -> str:
     """The command line that uses the weights of a training.
 
@@ -148,7 +152,7 @@ def inference_command(bundle_root: str | Path, checkpoint: str | Path, argv: Seq
     options = dict(options_in(argv))
     given = options.get("config_file", "")
     files = ast.literal_eval(given) if given.startswith("[") else [given]
-    overlays = [file for file in files[1:] if Path(file).name != "multi_gpu_train.json"]
+    overlays = [file for file in files[1:] if Path(file).name not in _OF_TRAINING]
     configs = [_short(Path(bundle_root) / "configs" / "inference.json"), *overlays]
     words = ["python", "-m", "monai.bundle", "run", "--config_file", configs[0] if not overlays else str(configs)]
     words += ["--checkpoint", _short(checkpoint)]

@@ -42,6 +42,12 @@ def test_shipped_weights_beat_linear_interpolation_at_x6(network, frames):
     assert ssim(ours, truth).mean() > ssim(linear, truth).mean() + 0.01
 
 
+def test_between_equal_key_frames_lies_the_same_frame(network, frames):
+    same = frames[None, [2, 2]]
+    mean_square = (network.interpolate(same, POSITIONS[:5], wrap_rows=True) - frames[2]).square().flatten(2).mean(2)
+    assert (mean_square < 1e-4).all(), mean_square  # 40 dB
+
+
 def test_neither_tiles_nor_the_first_a_line_leave_a_seam(network, frames):
     """Steps between neighbouring A-lines at tile borders and at the wrap are like those anywhere else."""
     ends = frames[None, [2, 4]]

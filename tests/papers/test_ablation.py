@@ -33,7 +33,14 @@ def bundle_runs(monkeypatch):
         place = Path(flags(command)["output_dir"])
         place.mkdir(parents=True, exist_ok=True)
         if place.name == "evaluation":
-            psnr = {"plain": 20.0, "p3d": 20.5, "addition": 21.0, "fusion": 21.25}[place.parent.name]
+            psnr = {
+                "plain": 20.0,
+                "p3d": 20.5,
+                "addition": 21.0,
+                "fusion": 21.25,
+                "motion_prior": 22.5,
+                "motion": 23.0,
+            }[place.parent.name]
             with open(place / "summary.csv", "w", newline="") as file:
                 fields = ("method", "factor", "patients", "images")
                 fields += ("psnr", "psnr_low", "psnr_high", "ssim", "ssim_low", "ssim_high")
@@ -51,7 +58,7 @@ def bundle_runs(monkeypatch):
 def test_the_configs_have_every_option_of_the_commands(budget, tmp_path):
     options = ablation.BUDGETS[budget] | {"dataset_dir": "data"}
     training, evaluation = map(flags, ablation.commands(ablation.ROWS[0], tmp_path, options))
-    decoder = {"network_def#autoencoder#temporal", "network_def#autoencoder#fusion"}
+    decoder = {f"network_def#autoencoder#{name}" for name in ("temporal", "fusion", "motion", "upsampling")}
     assert set(training) == {"config_file", "output_dir", "ckpt_dir", *decoder, *options}
     assert set(evaluation) == {"config_file", "output_dir", "checkpoint", "factors", *decoder, *options}
     assert evaluation["config_file"].count(".json") == 2 and training["config_file"].endswith("train.json")
@@ -60,22 +67,24 @@ def test_the_configs_have_every_option_of_the_commands(budget, tmp_path):
 def test_rows_differ_in_the_decoder_and_in_their_folders_only(tmp_path):
     pairs = [flags(ablation.commands(row, tmp_path, {})[0]) for row in ablation.ROWS]
     decoders = [(p["network_def#autoencoder#temporal"], p["network_def#autoencoder#fusion"]) for p in pairs]
-    assert decoders == [("none", "none"), ("shift", "none"), ("shift", "addition"), ("shift", "flow")]
-    assert len({p["ckpt_dir"] for p in pairs}) == len({p["output_dir"] for p in pairs}) == 4
+    assert decoders[:4] == [("none", "none"), ("shift", "none"), ("shift", "addition"), ("shift", "flow")]
+    assert decoders[4:] == [("shift", "flow"), ("shift", "motion")]
+    assert [p["network_def#autoencoder#motion"] for p in pairs] == ["None"] * 4 + ["{}"] * 2
+    assert len({p["ckpt_dir"] for p in pairs}) == len({p["output_dir"] for p in pairs}) == 6
     evaluation = flags(ablation.commands(ablation.ROWS[3], tmp_path, {})[1])
     assert json.loads(evaluation["factors"]) == [6]
     assert evaluation["checkpoint"] == pairs[3]["ckpt_dir"] + "/model.pt"
-    assert [row.name for row in ablation.ROWS] == list(CARDIOINTERP_TABLE_2)
+    assert [row.name for row in ablation.ROWS[:4]] == list(CARDIOINTERP_TABLE_2)
 
 
 def test_the_table_has_our_numbers_beside_the_papers_and_linear_last(tmp_path, bundle_runs):
     ablation.run(str(tmp_path), budget="demo")
-    assert len(bundle_runs) == 8
+    assert len(bundle_runs) == 12
     with open(tmp_path / "ablation.csv", newline="") as file:
         lines = list(csv.DictReader(file))
-    assert [float(line["psnr"]) for line in lines] == [20.0, 20.5, 21.0, 21.25, 22.0]
+    assert [float(line["psnr"]) for line in lines] == [20.0, 20.5, 21.0, 21.25, 22.5, 23.0, 22.0]
     assert lines[0]["psnr_interval"] == "single patient" and lines[0]["ssim_percent_interval"] == "40.00 to 60.00"
-    assert lines[3]["paper_psnr"] == "28.59" and lines[4]["paper_psnr"] == ""
+    assert lines[3]["paper_psnr"] == "28.59" and lines[4]["paper_psnr"] == lines[6]["paper_psnr"] == ""
     text = (tmp_path / "ablation.md").read_text()
     assert "| + dual-path fusion | 21.25 | single patient | 50.00 | 40.00 to 60.00 | 28.59 | 51.80 |" in text
 
