@@ -14,13 +14,13 @@ from __future__ import annotations
 import fire
 
 from custom.errors import report_input_errors
-from custom.evaluation.full_frames import cost_of_pullback
+from custom.evaluation.full_frames import cost_of_pullback, seams_of_methods
 
 
 def main() -> None:
     """Command line."""
     report_input_errors()
-    fire.Fire({"pullback": cost_of_pullback})
+    fire.Fire({"pullback": cost_of_pullback, "seams": seams_of_methods})
 
 
 if __name__ == "__main__":

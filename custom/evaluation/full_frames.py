@@ -8,16 +8,25 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from custom.evaluation.bundle_methods import bundle_folder, inference_config
+from custom.evaluation.method_grammar import parse_methods
+from custom.evaluation.methods import Networks
 from custom.evaluation.oct_sampling import FULL_SIZE, Sampling, frame_range, read_frames
+from custom.evaluation.robustness import fill_gap
 from custom.evaluation.scan_cost import PULLBACK_MM, run_and_weigh
-from custom.evaluation.speed import machine
+from custom.evaluation.scenes import Scene, firsts
+from custom.evaluation.speed import PeakMemory, machine
+from custom.evaluation.tile_borders import watching
 from custom.files import atomic
+from custom.metrics.seams import seam_ratios
 from custom.scans.pullbacks import PullbackWriter, new_pullback
 
 
@@ -82,3 +91,61 @@ def _write(path: Path, sampling: Sampling, frames: np.ndarray, num_frames: int) 
     with PullbackWriter(path, info, num_frames) as writer:
         for k in np.arange(num_frames):
             writer.write(frames[..., last - abs(last - k % (2 * last))])
+
+
+def seams_of_methods(
+    frames: str,
+    output_dir: str,
+    methods: str = "Linear=linear,motion_oct",
+    samplings: str = "polar_497x1025,cartesian_1024",
+    range: str = "101:113",
+    factor: int = 6,
+    seed: int = 0,
+) -> None:
+    """Steps at tile borders and across the first A-line, time and memory, at full size; writes `seams.md`.
+
+    Args:
+        frames: a pullback as exported.
+        output_dir: gets the table.
+        methods: see `custom.evaluation.method_grammar`.
+        samplings: names of `custom.evaluation.oct_sampling.FULL_SIZE`, separated by commas.
+        range: FIRST:LAST, numbers of the frames; every `factor`-th is given.
+        factor: dense steps per gap.
+        seed: of stochastic methods.
+
+    Raises:
+        InputError: no such pullback, frames or method.
+    """
+    acquired = read_frames(frames, *frame_range(range))
+    specs, _ = parse_methods(methods, "oct")
+    head = ("Frames", "Method", "at borders", "largest", "elsewhere (99 %)", "first A-line", "CPU s/frame", "MiB")
+    rows: list[Sequence[str]] = []
+    for name in samplings.split(",") if isinstance(samplings, str) else samplings:
+        sampling = FULL_SIZE[name]
+        stack = sampling(acquired).transpose(2, 0, 1).astype(np.float32) / 255
+        scene = Scene(sampling.label, stack, sampling.polar)
+        unknown = [place for place in np.arange(len(stack)) if place % factor]
+        rows.append((scene.label, "acquired", *_told(seam_ratios(stack[unknown], ([], []), scene.polar)), "-", "-"))
+        for spec in specs:
+            networks = Networks()
+            network, made, lines = networks(spec.method()), [], (set(), set())
+            busy = time.process_time()
+            with PeakMemory(networks.device) as memory:
+                for first in firsts(len(stack), factor):
+                    with watching(network, torch.from_numpy(stack[first])) as seen:
+                        made.append(fill_gap(network, scene, factor, first, seed))
+                    lines = tuple(old | new for old, new in zip(lines, seen.lines, strict=True))
+            made = np.concatenate(made)
+            busy = (time.process_time() - busy) / len(made)
+            told = _told(seam_ratios(made, tuple(sorted(places) for places in lines), scene.polar))
+            rows.append((scene.label, spec.label, *told, f"{busy:.2f}", f"{memory.mib or 0:.0f}"))
+            print(*rows[-1], f"rows {sorted(lines[0])}, columns {sorted(lines[1])}", sep=" | ", flush=True)
+    lines = ["# Seams at full size", "", f"x{factor}, {machine()}. Steps over the median of the eight lines on either "]
+    lines[-1] += "side: 1 is no seam. Memory is the peak above what was held with the network loaded."
+    with atomic(_made(output_dir) / "seams.md") as temporary:
+        table = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+        temporary.write_text("\n".join([*lines, "", *table]) + "\n", encoding="utf-8")
+
+
+def _told(ratios: dict[str, float]) -> list[str]:
+    return ["-" if np.isnan(value) else f"{value:.2f}" for value in ratios.values()]

@@ -98,7 +98,7 @@ def measure(network: Interpolator, scene: Scene, factor: int, starts: Sequence[i
     filled: dict[int, np.ndarray] = {}
     busy = time.process_time()
     for first in starts:
-        for step, frame in enumerate(_fill(network, scene, factor, first, seed), start=1):
+        for step, frame in enumerate(fill_gap(network, scene, factor, first, seed), start=1):
             filled[first + step] = frame
     busy = time.process_time() - busy
     made, places = np.stack(list(filled.values())), list(filled)
@@ -112,8 +112,8 @@ def measure(network: Interpolator, scene: Scene, factor: int, starts: Sequence[i
 
 
 @torch.no_grad()
-def _fill(network: Interpolator, scene: Scene, factor: int, first: int, seed: int) -> np.ndarray:
-    """The frames of one gap, `(factor - 1, H, W)`."""
+def fill_gap(network: Interpolator, scene: Scene, factor: int, first: int, seed: int) -> np.ndarray:
+    """The frames of one gap, `(factor - 1, H, W)` in [0, 1], from the frames `first` and `first + factor`."""
     places = with_outer(first, factor, 1, range(len(scene.frames)))
     frames = torch.from_numpy(scene.frames[places])[:, None]
     item = {"image": frames[1:-1], "outer": frames[[0, -1]]}
