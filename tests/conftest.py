@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -26,3 +27,11 @@ def stack_file(tmp_path):
         return tmp_path / name
 
     return write
+
+
+@pytest.fixture(scope="session")
+def real_pullback():
+    """A published pullback beside the project, which ships no patient data."""
+    name = "shared/data/ivoct/pullback_frames_001_130.npz"
+    found = next((parent / name for parent in Path(__file__).resolve().parents if (parent / name).is_file()), None)
+    return found or pytest.skip(f"needs {name} beside the project")

@@ -70,7 +70,7 @@ def measure_speed(benchmark: InterpolationBenchmark, label: str) -> dict[str, An
     def alone_at(steps: int) -> float:
         return scorer.generation_time(benchmark.networks(method.at(num_inference_steps=steps)), [first])
 
-    with _PeakMemory(scorer.device) as memory:
+    with PeakMemory(scorer.device) as memory:
         alone, batched = (scorer.generation_time(network, items) for items in ([first], batch))
     alone_equal = batched_equal = at_paper = None
     if method.steps is not None:
@@ -89,13 +89,13 @@ def measure_speed(benchmark: InterpolationBenchmark, label: str) -> dict[str, An
     return row
 
 
-class _PeakMemory:
+class PeakMemory:
     """The peak of memory inside the block above what was held at its start, in MiB; None where it cannot be had."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.mib = device, None
 
-    def __enter__(self) -> _PeakMemory:
+    def __enter__(self) -> PeakMemory:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
             self._before = torch.cuda.memory_allocated(self.device) / 2**20
