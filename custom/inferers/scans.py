@@ -121,6 +121,10 @@ class ScanInterpolator(FolderEvaluator):
         self.network.validate()
         self.inferer.validate(self.network)
 
+    def slices_for(self, scan: Scan) -> int:
+        """How many slices a scan will have; InputError where it meets the target spacing, or is too far from it."""
+        return dense_count(scan.num_slices, self._factor(scan))
+
     def _factor(self, scan: Scan) -> int:
         try:
             return self.inferer.factor_for(scan.spacing_mm)
