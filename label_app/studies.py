@@ -38,6 +38,7 @@ def one_scan(path: Path, kind: str, folder: Path, wanted: str | None = None) -> 
     if kind != "stack":
         raise InputError(path, "is no NIfTI file", "convert the pullback with data_scripts/prepare_oct.py")
     # Cropped would not be the scan that the client asked about.
+    folder.mkdir(parents=True, exist_ok=True)
     whole = ConversionOptions(spacing=0, size=0)
     preparation = Preparation(folder, whole, DicomOptions(), VolumeOptions())
     fates = [preparation.convert(source) for source in find_sources(path)]

@@ -123,10 +123,9 @@ class FolderEvaluator(Evaluator):
         """
         self._outputs, self._failures = {}, []
         try:
-            self._validate()  # before a phantom is made for nothing
-            self._keep_apart()
+            self._check()
             self.state.epoch_length = len(self.dataset)
-            self.prepare()
+            self._prepare_network()
         except ValueError as error:
             raise SystemExit(f"error: {error}") from error
         super().run(global_epoch)
@@ -140,9 +139,13 @@ class FolderEvaluator(Evaluator):
         Raises:
             ValueError: an option is out of its range; as InputError, a folder or weights that are not usable.
         """
-        self._validate()
-        check_output_dir(self.output_dir)
+        self._check()
         self._prepare_network()
+
+    def _check(self) -> None:
+        self._validate()
+        self._keep_apart()
+        check_output_dir(self.output_dir)
 
     def _keep_apart(self) -> None:
         """Raise InputError if outputs would come to lie among the scans, where a next run finds them."""
