@@ -60,7 +60,8 @@ class Server:
         self.wait()
 
     def wait(self) -> None:
-        for _ in range(240):
+        deadline = time.monotonic() + 600  # importing it all takes a minute on a busy machine
+        while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
             try:
@@ -68,6 +69,7 @@ class Server:
                 return
             except requests.ConnectionError:
                 time.sleep(0.5)
+        self.close()
         raise RuntimeError(f"the server did not start:\n{self.log.read_text()[-3000:]}")
 
     def close(self) -> None:
