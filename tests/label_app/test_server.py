@@ -12,12 +12,10 @@ import importlib.util
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -26,59 +24,12 @@ import requests
 
 from label_app.client import Refused, interpolate
 from tests.label_app.conftest import BUNDLES, assert_same, command, write_dicom, write_scan
+from tests.label_app.running import QUIET, Server
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("monailabel") is None, reason="`make test-label` runs this where MONAI Label is installed"
 )
-REPOSITORY = BUNDLES.parent
-QUIET = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
 ALL = sorted(path.parents[1].name for path in BUNDLES.glob("*/models/model.pt"))
-
-
-class Server:
-    """A running `monailabel start_server`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.studies, self.temporary, self.log = folder / "studies", folder / "tmp", folder / "server.log"
-        self.studies.mkdir()
-        self.temporary.mkdir()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(REPOSITORY / "label_app")]
-        command += ["--studies", str(self.studies), "--host", "127.0.0.1", "--port", str(port)]
-        environment = {
-            **os.environ,
-            **QUIET,
-            "MONAI_LABEL_INFER_TIMEOUT": "1",
-            "MONAI_LABEL_SESSION_PATH": str(folder / "sessions"),
-            "TMPDIR": str(self.temporary),
-        }
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-        self.wait()
-
-    def wait(self) -> None:
-        deadline = time.monotonic() + 600  # importing it all takes a minute on a busy machine
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            try:
-                requests.get(f"{self.url}/info/", timeout=5)
-                return
-            except requests.ConnectionError:
-                time.sleep(0.5)
-        self.close()
-        raise RuntimeError(f"the server did not start:\n{self.log.read_text()[-3000:]}")
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
-
-    def infer(self, model: str, image: str = "", params: str = "{}", **more) -> requests.Response:
-        query = {"image": image, **more.pop("query", {})}
-        return requests.post(f"{self.url}/infer/{model}", params=query, data={"params": params}, **more)
 
 
 @pytest.fixture(scope="module")
