@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: help setup demo demo-calid demo-calid-cine test lint clean
+.PHONY: help setup demo demo-calid demo-calid-cine test test-label lint clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -61,9 +61,20 @@ demo-calid-cine: setup ## and with all phases at once (outputs/demo/calid_cine)
 test: setup ## the whole test suite
 	$(RUN) -m pytest
 
+LABEL := .venv-label
+
+$(LABEL)/ready: requirements-label.txt pyproject.toml
+	$(PYTHON) -m venv $(LABEL)
+	$(LABEL)/bin/python -m pip install --disable-pip-version-check --progress-bar off -q -r requirements-label.txt
+	$(LABEL)/bin/python -m pip install --disable-pip-version-check -q --no-deps -e .
+	@touch $@
+
+test-label: $(LABEL)/ready ## the real MONAI Label server, and the inferers under NumPy 1, in .venv-label (8 GB)
+	OMP_NUM_THREADS=1 $(LABEL)/bin/python -m pytest tests/label_app tests/inferers tests/transforms tests/test_geometry.py
+
 lint: setup ## style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 clean: ## remove the environment and what the demo made
-	rm -rf $(VENV) outputs/demo
+	rm -rf $(VENV) $(LABEL) outputs/demo

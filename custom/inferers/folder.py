@@ -123,9 +123,7 @@ class FolderEvaluator(Evaluator):
         """
         self._outputs, self._failures = {}, []
         try:
-            self._validate()
-            self._keep_apart()
-            check_output_dir(self.output_dir)
+            self._check()
             self.state.epoch_length = len(self.dataset)
             self._prepare_network()
         except ValueError as error:
@@ -134,6 +132,20 @@ class FolderEvaluator(Evaluator):
         if self._failures:
             names = ", ".join(Path(path).name for path in self._failures)
             raise SystemExit(f"error: {len(self._failures)} of {len(self.dataset)} scans failed: {names}")
+
+    def prepare(self) -> None:
+        """Check the options, make the output folder and load the weights: all that `do_scan` needs.
+
+        Raises:
+            ValueError: an option is out of its range; as InputError, a folder or weights that are not usable.
+        """
+        self._check()
+        self._prepare_network()
+
+    def _check(self) -> None:
+        self._validate()
+        self._keep_apart()
+        check_output_dir(self.output_dir)
 
     def _keep_apart(self) -> None:
         """Raise InputError if outputs would come to lie among the scans, where a next run finds them."""

@@ -25,7 +25,7 @@ from monai.utils import convert_to_tensor
 
 from custom.geometry import dense_count, factor_for_spacing
 from custom.inferers.gap_filling import fill_gaps
-from custom.inferers.plan import Window, plan_gap
+from custom.inferers.plan import MAX_FACTOR, Window, plan_gap
 from custom.interpolators.base import ANYWHERE, Interpolator
 from custom.networks.batching import BatchSize
 from custom.transforms.layout import slice_axis, slice_spacing, slices_first
@@ -103,12 +103,15 @@ class GapInferer(Inferer):
                 raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
 
     def factor_for(self, spacing: float) -> int:
-        """The factor for frames `spacing` mm apart; ValueError if that already meets the target."""
+        """The factor for frames `spacing` mm apart; ValueError if that meets the target, or is too far from it."""
         if self.target_spacing is None:
             return self.factor
         factor = factor_for_spacing(spacing, self.target_spacing)
         if factor < 2:
             raise ValueError(f"the spacing, {spacing:g} mm, already meets the target of {self.target_spacing:g} mm")
+        if factor > MAX_FACTOR:
+            fault = f"a spacing of {self.target_spacing:g} mm is {factor} times finer than that of the scan"
+            raise ValueError(f"{fault}, {spacing:g} mm, and at most {MAX_FACTOR} times is done")
         return factor
 
     def __call__(self, inputs: torch.Tensor, network: Interpolator, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -267,7 +270,8 @@ def _neighbours(acquired: Mapping[int, torch.Tensor], gaps: range, outer: int) -
 def _seed_of(seed: int, sample: int, gaps: range, item: int, window: Window) -> int:
     """A 63-bit seed that depends on the scan's, on the sample, the gap and the window, and not on the stack."""
     parts = seed, sample, gaps[item % len(gaps)], *window.noise
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
+    # Python's integer is shifted: under NumPy 1 a uint64 and an int have no common integer type.
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]) >> 1
 
 
 def is_polar(volume: torch.Tensor) -> bool:

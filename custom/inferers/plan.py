@@ -24,6 +24,8 @@ from custom.interpolators.base import Reach
 #: Windows one after another at most, each within the one before: bisected six times, a gap has 64 steps, finer than any
 #: acquired pixel of a cardiac stack.
 MAX_DEPTH = 6
+#: Of any method: a mistyped factor must not ask for all of a machine's memory.
+MAX_FACTOR = 1000
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,12 @@ def plan_gap(factor: int, reach: Reach, resampling: str = "linear") -> Plan:
         resampling: "linear" or "nearest", where the reach does not lead to the positions.
 
     Raises:
-        ValueError: the factor is no integer of at least 2, or takes a bisection deeper than `MAX_DEPTH`.
+        ValueError: the factor is no integer from 2 to `MAX_FACTOR`, or takes a bisection deeper than `MAX_DEPTH`.
     """
     if not isinstance(factor, Integral) or factor < 2:
         raise ValueError(f"factor must be an integer of at least 2, got {factor!r}")
+    if factor > MAX_FACTOR:
+        raise ValueError(f"factor must be at most {MAX_FACTOR}, got {factor}")
     if reach.steps is None:
         levels = _balanced(factor, reach.most_steps or factor)
         return Plan(factor, factor, levels, _taken_over(factor, factor, resampling))

@@ -26,7 +26,7 @@ from monai.utils import CommonKeys as Keys
 from tqdm import tqdm
 
 from custom.errors import InputError
-from custom.geometry import dense_count, spacing_from_affine
+from custom.geometry import dense_count, factor_for_spacing, spacing_from_affine
 from custom.inferers.folder import FolderEvaluator, refuse_synthetic
 from custom.inferers.gaps import GapInferer
 from custom.inferers.settings import options_of, settings_of
@@ -121,11 +121,16 @@ class ScanInterpolator(FolderEvaluator):
         self.network.validate()
         self.inferer.validate(self.network)
 
+    def slices_for(self, scan: Scan) -> int:
+        """How many slices a scan will have; InputError where it meets the target spacing, or is too far from it."""
+        return dense_count(scan.num_slices, self._factor(scan))
+
     def _factor(self, scan: Scan) -> int:
         try:
             return self.inferer.factor_for(scan.spacing_mm)
         except ValueError as error:
-            raise InputError(scan.path, str(error), "ask for a smaller --target_spacing") from error
+            wish = "smaller" if factor_for_spacing(scan.spacing_mm, self.inferer.target_spacing) < 2 else "larger"
+            raise InputError(scan.path, str(error), f"ask for a {wish} --target_spacing") from error
 
     def _provenance(self, scan: Scan, factor: int) -> dict[str, Any]:
         """All that determines the output of a scan, as it reads in a sidecar."""

@@ -249,3 +249,5 @@ def test_one_frame_and_a_target_already_met():
         GapInferer(axis=2)(torch.rand(1, 1, 2, 2, 1), LinearFrames())
     with pytest.raises(ValueError, match="0.2 mm, already meets the target of 0.3 mm"):
         GapInferer(target_spacing=0.3).factor_for(0.2)
+    with pytest.raises(ValueError, match="is 199999 times finer than that of the scan, 0.2 mm, and at most 1000"):
+        GapInferer(target_spacing=1e-6).factor_for(0.2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from custom.inferers.plan import MAX_DEPTH, Window, plan_gap
+from custom.inferers.plan import MAX_DEPTH, MAX_FACTOR, Window, plan_gap
 from custom.interpolators.base import ANYWHERE, MIDDLE, Reach
 
 SHORT = Reach(most_steps=6)
@@ -96,6 +96,12 @@ def test_pieces_are_balanced_and_positions_and_noise_follow_them():
 def test_a_factor_that_is_no_factor(factor, reach):
     with pytest.raises(ValueError, match="factor must be an integer of at least 2"):
         plan_gap(factor, reach)
+
+
+@pytest.mark.parametrize("reach", [ANYWHERE, MIDDLE, SHORT])
+def test_a_factor_that_would_fill_the_memory_is_refused(reach):
+    with pytest.raises(ValueError, match=f"^factor must be at most {MAX_FACTOR}, got 1000000$"):
+        plan_gap(1_000_000, reach)
 
 
 @pytest.mark.parametrize("factor", [65, 128, 1000])

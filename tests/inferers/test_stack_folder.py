@@ -225,7 +225,7 @@ def test_what_stops_everything_is_told_in_one_line_before_any_work(tmp_path, mon
     slice_of_series.file_meta = FileMetaDataset()
     slice_of_series.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     slice_of_series.SOPClassUID, slice_of_series.SOPInstanceUID = pydicom.uid.MRImageStorage, "1.2.3"
-    slice_of_series.save_as(tmp_path / "dicom" / "1.dcm", enforce_file_format=True)
+    slice_of_series.save_as(tmp_path / "dicom" / "1.dcm", False)
 
     def stop(**options):
         with pytest.raises(SystemExit) as stopped:

@@ -109,6 +109,8 @@ def test_target_spacing(tmp_path):
     assert nib.load(output).shape[2] == 13
     with pytest.raises(InputError, match="already meets the target of 0.5 mm; ask for a smaller --target_spacing"):
         interpolate_scan(*run, GapInferer(target_spacing=0.5), "pullback")
+    with pytest.raises(InputError, match="at most 1000 times is done; ask for a larger --target_spacing"):
+        interpolate_scan(*run, GapInferer(target_spacing=1e-6), "pullback")
 
 
 def test_done_work_is_kept_and_other_options_redo_it(tmp_path, caplog):

@@ -16,6 +16,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.transforms import Compose, SaveImage, SaveImaged
 from scipy.spatial.transform import Rotation
 
+from custom.errors import input_error_in
 from custom.weights import load_model
 
 FACTOR = 4
@@ -98,3 +99,15 @@ def test_both_routes_give_the_same_frames_of_a_pullback(layout, dtype, tmp_path)
     voxels = data["pred"].numpy()[0]
     assert voxels.dtype == disk.get_data_dtype() == dtype
     np.testing.assert_array_equal(voxels, np.asanyarray(disk.dataobj))
+
+
+def test_a_nan_is_refused_before_it_spreads(tmp_path):
+    values = np.random.default_rng(4).random((24, 28, 3)).astype(np.float32)
+    values[3, 4, 1] = np.nan
+    nib.save(nib.Nifti1Image(values, np.diag([1.4, 1.4, 8, 1])), tmp_path / "scan.nii.gz")
+    config = Path(__file__).parents[2] / "bundles" / "unet_regression" / "configs" / "inference.json"
+    parser = ConfigParser(ConfigParser.load_config_file(config))
+    parser["device"] = torch.device("cpu")
+    with pytest.raises((ValueError, RuntimeError)) as refused:
+        parser.get_parsed_content("preprocessing")({"image": str(tmp_path / "scan.nii.gz")})
+    assert "has NaN or Inf, first at voxel [3, 4, 1]" in str(input_error_in(refused.value))
