@@ -19,7 +19,7 @@ from scipy.ndimage import label as connected
 
 from custom.errors import InputError
 from custom.geometry import through_plane_axis
-from custom.importers.cmr.notes import Doubt, phrase
+from custom.importers.notes import Doubt, phrase
 from custom.scans.header_repair import UNITS, load_mended
 from custom.scans.nifti import stored_header
 from custom.scans.scan import Scan

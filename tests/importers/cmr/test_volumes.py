@@ -15,8 +15,8 @@ import pytest
 
 from custom.errors import InputError
 from custom.importers.cmr.nifti_groups import check_is_image
-from custom.importers.cmr.notes import Doubt
 from custom.importers.cmr.volumes import VolumeOptions, is_volume, read_mask, read_volume, volume_name
+from custom.importers.notes import Doubt
 
 AFFINE = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.3, 0.5, -0.2) * [1.4, 1.5, 9.0], (5, -9, 31))
 
