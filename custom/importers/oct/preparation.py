@@ -84,13 +84,13 @@ class Preparation:
     def convert(self, source: OctSource | InputError) -> Fate:
         """Convert a source. Nothing that is wrong with it is raised: its fault is in the fate."""
         if isinstance(source, InputError):
-            return Fate(source.path, place_of(source.path), fault=phrase(source))
+            return Fate(source.path, place_of(source.path), fault=_line(source))
         fate = Fate(source.path, source.place(), source.patient)
         fate.notes += [f"patient {source.patient}, by {source.patient_from}", *source.doubts]
         try:
             self._convert(source, fate)
         except (InputError, OSError) as error:
-            fate.fault = phrase(error)
+            fate.fault = _line(error)
         except MemoryError as error:
             fate.fault = f"{source.path}: is too large for memory ({phrase(error)}); give a part of it with --frames"
         except Exception as error:  # readers of many libraries: one bad source costs one line
@@ -159,6 +159,11 @@ class Preparation:
             "overlay_mask_sha256": self.mask_sha256,
             "options": dataclasses.asdict(self.options) | dataclasses.asdict(self.finding),
         }
+
+
+def _line(error: Exception) -> str:
+    """All that an error says, remedy included, in one line."""
+    return " ".join(str(error).split())
 
 
 def output_name(source: OctSource) -> str:
