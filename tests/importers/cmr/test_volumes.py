@@ -188,6 +188,15 @@ def test_complex_values_colour_and_flat_arrays(tmp_path):
     assert "split it into one file per series" in refusal(tmp_path / "many.nii")
 
 
+def test_channels_that_lie_on_the_time_axis_are_a_doubt(tmp_path):
+    for phases, dtype, is_doubt in ((3, np.uint8, True), (3, np.int16, False), (5, np.uint8, False)):
+        data = np.random.default_rng(0).integers(0, 250, (8, 9, 4, phases)).astype(dtype)
+        path = tmp_path / f"{phases}{np.dtype(dtype)}.nii"
+        nib.save(nib.Nifti1Image(data, AFFINE), path)
+        notes = [note for note in read_volume(path).notes if "channels of a colour image" in note]
+        assert bool(notes) == is_doubt and all(isinstance(note, Doubt) for note in notes)
+
+
 def test_nan_outside_the_field_of_view_is_no_tissue_and_nan_amid_tissue_is_a_fault(tmp_path):
     data = values(dtype=np.float32) + 100
     data[:3], data[-2:] = np.nan, np.nan
