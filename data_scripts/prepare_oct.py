@@ -137,12 +137,15 @@ def prepare(
     write_fates(folder, [*(fate.row() for fate in fates), *rows])
     entries = [fate.entry for fate in fates if fate.entry]
     if entries:
+        stale = preparation.stale()
+        if stale:
+            logger.info("no longer in the datalist, since their sources have other names now: %s", ", ".join(stale))
         if sections:
-            datalist, kept = kept_entries(folder, entries), 0
+            datalist, kept = kept_entries(folder, entries, stale), 0
             for name, found in by_ranges(entries[0], sections, fates[0].count, root).items():
                 datalist[name] += found
         else:
-            datalist, kept = grow(folder, entries, {}, split, seed, resplit)
+            datalist, kept = grow(folder, entries, {}, split, seed, resplit, stale)
         write_datalist(folder / "datalist.json", datalist)
         if kept:
             logger.info("%s: sections of earlier runs are kept (patients: %d); --resplit deals all anew", folder, kept)

@@ -207,3 +207,13 @@ def test_every_file_has_its_fate_in_the_list(tmp_path):
     with open(tmp_path / "out" / "sources.csv", newline="") as file:
         fates = {row["source"]: (row["fate"], bool(row["reason"])) for row in csv.DictReader(file)}
     assert fates == {"a.dcm": ("done", True), "b.npz": ("failed", True), "film.avi": ("left out", True)}
+
+
+def test_outputs_of_a_source_that_has_another_patient_now_leave_the_datalist(tmp_path, caplog):
+    for k in range(3):
+        dicom(tmp_path / "in" / f"{k}.dcm", discs(seed=k), PatientID="P")
+    prepare(str(tmp_path / "in"), str(tmp_path / "out"), to="keep", patient_from="file")
+    with caplog.at_level(logging.INFO):
+        prepare(str(tmp_path / "in"), str(tmp_path / "out"), to="keep")
+    assert sections(tmp_path / "out").keys() == {"P"} and "no longer in the datalist" in caplog.text
+    assert (tmp_path / "out/0.nii.gz").is_file()

@@ -80,6 +80,7 @@ class Preparation:
         self.mask, self.suffix = mask, ".nii.gz" if compress else ".nii"
         self.mask_sha256 = sha256_of(mask_path) if mask_path else None
         self._names: set[str] = set()
+        self._places: set[str] = set()
 
     def convert(self, source: OctSource | InputError) -> Fate:
         """Convert a source. Nothing that is wrong with it is raised: its fault is in the fate."""
@@ -98,10 +99,18 @@ class Preparation:
             fate.fault = f"{source.path}: cannot be read ({told}); export it again, or leave it out"
         return fate
 
+    def stale(self) -> list[str]:
+        """Outputs of earlier runs that the sources of this run, where they lie, have under other names now."""
+        found = []
+        for path in sorted(self.folder.glob("*.nii*")):
+            if path.name not in self._names and read_sidecar(path).get("source_place") in self._places:
+                found.append(path.name)
+        return found
+
     def _convert(self, source: OctSource, fate: Fate) -> None:
         output = self.folder / f"{output_name(source)}{self.suffix}"
         sha256 = source.sha256()
-        if output.name in self._names or _is_of_another(output, sha256, source.place()):
+        if output.name in self._names or _is_of_another(output, sha256, place_of(source.path)):
             fault = f"would be {output.name}, which another source is"
             raise InputError(source.path, fault, "rename one of them, or choose another --output_dir")
         read = self._part(source, read_source(source, self.finding.label_like))
@@ -114,6 +123,7 @@ class Preparation:
             for k in range(pullback.frames.shape[2]):
                 writer.write(pullback.frames[..., k])
         self._names.add(output.name)
+        self._places.add(place_of(source.path))
         record = self._record(source, read, pullback, sha256)
         record |= {"notes": fate.notes, "guesses": [note for note in fate.notes if isinstance(note, Doubt)]}
         write_json(sidecar_path(output), record)
@@ -144,7 +154,7 @@ class Preparation:
         return {
             "source": source.path.name,
             "source_sha256": sha256,
-            "source_place": source.place(),
+            "source_place": place_of(source.path),
             "patient": source.patient,
             "patient_from": source.patient_from,
             "source_frames": [start, stop],
