@@ -28,13 +28,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from custom.data.datalist import SECTIONS, write_datalist
 from custom.errors import InputError
 from custom.importers.cmr.dicom_options import DicomOptions
-from custom.importers.cmr.notes import Doubt
 from custom.importers.cmr.preparation import Fate, Preparation, report_lines
 from custom.importers.cmr.scan import ConversionOptions
-from custom.importers.cmr.sections import check_sections, grow, parse_pairs, parse_words
 from custom.importers.cmr.sources import find_sources
 from custom.importers.cmr.volumes import VolumeOptions
 from custom.importers.intake import FATES, check_apart, check_arguments, place_of, write_fates
+from custom.importers.notes import Doubt
+from custom.importers.sections import check_sections, grow, parse_pairs, parse_words
 from custom.scans.nifti import check_output_dir
 
 logger = logging.getLogger("prepare_cmr")

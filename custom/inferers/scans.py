@@ -156,6 +156,8 @@ def doubts(scan: Scan, factor: int) -> list[str]:
     spacing = spacing_from_affine(scan.affine)
     if (scan.affine == torch.eye(4).numpy()).all():
         lines.append("its affine is the identity, so its spacing is likely unknown and taken as 1 mm")
+    if scan.may_be_colour:
+        lines.append(f"its {scan.num_phases} phases of 8 bits may be the channels of a colour image; save one channel")
     in_plane = min(value for axis, value in enumerate(spacing) if axis != scan.axis)
     if scan.coordinates != "polar" and scan.spacing_mm / factor < in_plane * (1 - 1e-3):
         dense = scan.spacing_mm / factor

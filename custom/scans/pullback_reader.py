@@ -79,13 +79,23 @@ def _coordinates(header: nib.Nifti1Header) -> str:
     return next((name for name in ("polar", "cartesian") if f"oct {name}" in description), "unknown")
 
 
+def sampled_values(info: Scan) -> np.ndarray:
+    """`(frames * SAMPLES_PER_FRAME,)` values as stored, the same places in every frame."""
+    picks = _picks(info)
+    with PullbackReader(info) as reader:
+        return np.concatenate([reader.stored(k).ravel(order="K")[picks] for k in range(len(reader))])
+
+
+def _picks(info: Scan) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, info.shape[0] * info.shape[1], SAMPLES_PER_FRAME)
+
+
 def _with_intensity_range(info: Scan) -> Scan:
     """The same info with its intensity range, after a look at every frame."""
-    height, width, frames = info.shape
-    picks = np.random.default_rng(0).integers(0, height * width, SAMPLES_PER_FRAME)
+    picks = _picks(info)
     samples, low, high = [], np.inf, -np.inf
     with PullbackReader(info) as reader:
-        for k in range(frames):
+        for k in range(len(reader)):
             frame = reader.stored(k)
             least, most = frame.min(), frame.max()
             if not np.isfinite([least, most]).all():
@@ -104,7 +114,7 @@ def _with_intensity_range(info: Scan) -> Scan:
 
 
 class PullbackReader:
-    """Reads the frames of a pullback; use one per process. Frames read in ascending order never rewind the file.
+    """Reads the frames of a pullback; use one per thread. Frames that never fall in number never rewind the file.
 
     Args:
         info: from :func:`inspect_pullback`.
@@ -113,6 +123,7 @@ class PullbackReader:
     def __init__(self, info: Scan) -> None:
         self.info = info
         self._file: BinaryIO | None = None
+        self._last: tuple[int, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return self.info.shape[2]
@@ -121,6 +132,8 @@ class PullbackReader:
         """Frame `k`, `(H, W)`, bit for bit as on disk."""
         if not 0 <= k < len(self):
             raise IndexError(f"frame {k} of a pullback of {len(self)} frames")
+        if self._last is not None and self._last[0] == k:  # parts overlap in one frame: no step back for it
+            return self._last[1]
         if self._file is None:
             self._file = gzip.open(self.info.path) if is_gzip(self.info.path) else open(self.info.path, "rb")
         height, width, _ = self.info.shape
@@ -129,24 +142,14 @@ class PullbackReader:
         data = self._file.read(size)
         if len(data) < size:
             raise EOFError(f"the file ends within frame {k}")
-        return np.frombuffer(data, self.info.dtype).reshape((height, width), order="F")
-
-    def normalised(self, k: int) -> np.ndarray:
-        """Frame `k`, `(H, W)` float32, the intensity range mapped to [0, 1] and clipped."""
-        low, high = self.info.intensity_range
-        return ((self.stored(k).astype(np.float32) - low) / (high - low)).clip(0, 1)
-
-    def denormalise(self, frame: np.ndarray) -> np.ndarray:
-        """A frame with values in [0, 1], any shape, in the stored dtype and units: clipped, rounded if integer."""
-        low, high = self.info.intensity_range
-        values = np.asarray(frame, np.float64).clip(0, 1) * (high - low) + low
-        return (np.rint(values) if self.info.dtype.kind in "iu" else values).astype(self.info.dtype)
+        self._last = k, np.frombuffer(data, self.info.dtype).reshape((height, width), order="F")
+        return self._last[1]
 
     def close(self) -> None:
         """Close the file; it opens again when a frame is asked for."""
         if self._file is not None:
             self._file.close()
-            self._file = None
+        self._file = self._last = None
 
     def __enter__(self) -> PullbackReader:
         return self

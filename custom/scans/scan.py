@@ -56,6 +56,11 @@ class Scan:
         return self.shape[3] if len(self.shape) == 4 else 1
 
     @property
+    def may_be_colour(self) -> bool:
+        """Whether the phases of a cine are as many and as deep as the channels of an RGB or RGBA image."""
+        return self.num_phases in (3, 4) and self.dtype == np.uint8
+
+    @property
     def plane(self) -> tuple[int, int]:
         """(H, W) of a slice."""
         height, width = (n for axis, n in enumerate(self.shape[:3]) if axis != self.axis)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,9 +14,10 @@ import numpy as np
 
 from custom.errors import InputError
 from custom.geometry import SPACING_TOLERANCE, spacing_from_affine
-from custom.scans.pullback_reader import PULLBACK_AXIS, PullbackReader, inspect_pullback
+from custom.scans.pullback_reader import PULLBACK_AXIS, PullbackReader, inspect_pullback, sampled_values
 from custom.scans.scan import Scan
 from custom.scans.stacks import inspect_stack, read_slices
+from custom.scans.tissue import tissue_range
 
 KINDS = ("stack", "pullback")
 
@@ -56,8 +59,48 @@ def _inspect(path: Path, kind: str, axis: int | None, version: tuple[int, int] |
     return scan
 
 
+def percentile_range(scan: Scan, percentiles: tuple[float, float]) -> tuple[float, float]:
+    """(low, high) percentiles of the tissue of a whole file in stored units; asked again, it remembers.
+
+    Of a file that is read in parts they are those of a sample of each slice, in bounded memory.
+
+    Raises:
+        InputError: the file has gone, or can no longer be read.
+        ValueError: all tissue has one value.
+    """
+    stat = scan.path.stat() if scan.path.is_file() else None
+    return _percentile_range(_Key(scan), tuple(percentiles), stat and (stat.st_mtime_ns, stat.st_size))
+
+
+class _Key:
+    """A scan as a key of a cache: equal if of the same file and axis."""
+
+    def __init__(self, scan: Scan) -> None:
+        self.scan = scan
+
+    def __hash__(self) -> int:
+        return hash((self.scan.path, self.scan.axis))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and (other.scan.path, other.scan.axis) == (self.scan.path, self.scan.axis)
+
+
+@lru_cache(maxsize=4)
+def _percentile_range(
+    key: _Key, percentiles: tuple[float, float], version: tuple[int, int] | None
+) -> tuple[float, float]:
+    if not can_be_cut(key.scan):
+        return tissue_range(read_slices(key.scan), percentiles)
+    try:
+        return tissue_range(sampled_values(key.scan), percentiles)
+    except (EOFError, OSError) as error:
+        raise _torn(key.scan, error) from error
+
+
 def read_scan_slices(scan: Scan, first: int = 0, stop: int | None = None) -> np.ndarray:
     """Slices `(stop - first, T, H, W)` as stored; of a volume sliced on its last axis only these are read.
+
+    Part after part of one file is read in one go, so a compressed file is unpacked once.
 
     Raises:
         InputError: the file has gone, or can no longer be read.
@@ -67,12 +110,39 @@ def read_scan_slices(scan: Scan, first: int = 0, stop: int | None = None) -> np.
         return read_slices(scan)[first:stop]
     slices = np.empty((stop - first, 1, *scan.plane), scan.dtype)
     try:
-        with PullbackReader(scan) as reader:
-            for place in range(first, stop):
-                slices[place - first, 0] = reader.stored(place)
+        reader = _kept_reader(scan)
+        for place in range(first, stop):
+            slices[place - first, 0] = reader.stored(place)
     except (EOFError, OSError) as error:
-        raise InputError(scan.path, f"cannot be read to its end ({error})", "copy or export the file again") from error
+        _drop_reader()
+        raise _torn(scan, error) from error
+    if stop == scan.num_slices:
+        _drop_reader()
     return slices
+
+
+def _torn(scan: Scan, error: Exception) -> InputError:
+    return InputError(scan.path, f"cannot be read to its end ({error})", "copy or export the file again")
+
+
+_kept = threading.local()
+"""The reader of the last part that a thread has read, and of what; a process that was forked opens its own."""
+
+
+def _kept_reader(scan: Scan) -> PullbackReader:
+    stat = scan.path.stat()
+    key = (os.getpid(), scan.path, stat.st_mtime_ns, stat.st_size)
+    if getattr(_kept, "key", None) != key:
+        _drop_reader()
+        _kept.reader, _kept.key = PullbackReader(scan), key
+    return _kept.reader
+
+
+def _drop_reader() -> None:
+    if getattr(_kept, "key", None) is not None:
+        if _kept.key[0] == os.getpid():
+            _kept.reader.close()
+        _kept.reader = _kept.key = None
 
 
 def can_be_cut(scan: Scan) -> bool:

@@ -16,6 +16,7 @@ from monai.utils import convert_to_dst_type, convert_to_numpy, ensure_tuple
 
 from custom.scans.pullback_reader import ROBUST_PERCENTILES
 from custom.scans.scan import Scan
+from custom.scans.scans import inspect_scan, percentile_range
 from custom.scans.stacks import excess, from_unit
 from custom.scans.tissue import tissue_range
 from custom.transforms.layout import check_axis, slice_dim
@@ -78,8 +79,8 @@ class UnitIntensityd(MapTransform):
 
     Args:
         keys: volumes or cines, any shape; one range serves all of it.
-        percentiles: what maps to 0 and 1, of what is loaded. None: the range of the whole file as `LoadScand` tells it,
-            or where there is none the rule of `intensity_scale`.
+        percentiles: what maps to 0 and 1, of the whole file even where `LoadScand` has read a part of it. None: the
+            range that `LoadScand` tells, or where there is none the rule of `intensity_scale`.
         allow_missing_keys: do not complain of an absent key.
     """
 
@@ -93,11 +94,19 @@ class UnitIntensityd(MapTransform):
         """Return `data` with scaled volumes, their originals and their ranges."""
         data = dict(data)
         for key in self.key_iterator(data):
-            known = getattr(data[key], "meta", {}).get("intensity_range") if self.percentiles is None else None
-            low, high = known or intensity_scale(data[key], self.percentiles).intensity_range
+            low, high = self._range(data[key])
             data[f"{key}_acquired"], data[f"{key}_range"] = data[key], (low, high)
             data[key] = ((data[key].to(torch.float32) - low) / (high - low)).clamp(0, 1)
         return data
+
+    def _range(self, volume: torch.Tensor) -> tuple[float, float]:
+        meta = getattr(volume, "meta", {})
+        if self.percentiles is None:
+            return meta.get("intensity_range") or intensity_scale(volume).intensity_range
+        if "num_slices" in meta and volume.shape[1 + meta["slice_axis"]] < meta["num_slices"]:
+            scan = inspect_scan(meta["filename_or_obj"], meta["kind"], meta["slice_axis"])
+            return percentile_range(scan, tuple(self.percentiles))
+        return intensity_scale(volume, self.percentiles).intensity_range
 
 
 class RestoreIntensityd(MapTransform):

@@ -31,6 +31,7 @@ class LoadScand(MapTransform):
     what was loaded and with this in its `meta`:
 
     - `slice_axis`: the array axis with the slices; `num_slices`: of the whole file; `first_slice`: the first loaded;
+    - `kind`: as given here;
     - `intensity_range`: (low, high) of the whole file in stored units, what [0, 1] is to stand for;
     - `coordinates`: "polar", "cartesian" or "unknown".
 
@@ -72,6 +73,7 @@ class LoadScand(MapTransform):
                 MetaKeys.AFFINE: affine,
                 MetaKeys.SPATIAL_SHAPE: np.array(volume.shape[:3]),
                 "filename_or_obj": str(scan.path),
+                "kind": self.kind,
                 "slice_axis": scan.axis,
                 "num_slices": scan.num_slices,
                 "first_slice": first,

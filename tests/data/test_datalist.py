@@ -11,7 +11,7 @@ import pytest
 
 from custom.data.datalist import SECTIONS, load_datalist, split_by_patient, write_datalist
 from custom.errors import InputError
-from custom.scans.provenance import sha256_of, write_sidecar
+from custom.scans.provenance import sha256_of, sidecar_path, synthetic_record, write_json
 
 
 def items(num_patients, pullbacks_each=2):
@@ -74,22 +74,13 @@ def test_datalist_faults_are_told(tmp_path):
         load_datalist(path, "training")
 
 
-@pytest.mark.parametrize("synthetic", [[False, True, True, False], [1, 2], np.array([1, 2])])
+@pytest.mark.parametrize("synthetic", [[False, True, True, False], np.array([False, True, True, False])])
 def test_sidecar_names_synthetic_frames_and_no_folder(tmp_path, synthetic):
     source = tmp_path / "in.nii.gz"
     source.write_bytes(b"frames" * 1000)
-    path = write_sidecar(
-        tmp_path / "in_interp.nii.gz",
-        bundle="cardiointerp",
-        version="0.1.0",
-        weights_sha256=None,
-        options={"factor": 6},
-        seed=0,
-        input_path=source,
-        input_sha256=sha256_of(source),
-        synthetic=synthetic,
-        extra={"sample": 1},
-    )
+    made = {"bundle": "cardiointerp", "input_sha256": sha256_of(source), "sample": 1}
+    output = tmp_path / "in_interp.nii.gz"
+    path = write_json(sidecar_path(output), synthetic_record(made, source, output, synthetic))
     written = json.loads(path.read_text())
     assert path.name == "in_interp.json" and [p.name for p in tmp_path.glob(".*")] == []
     assert written["synthetic_slices"] == [1, 2] and written["input"] == "in.nii.gz" and written["sample"] == 1

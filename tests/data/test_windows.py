@@ -80,11 +80,14 @@ def test_unusable_pullback_is_named(datalist, options, words):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
-def test_normalisation_is_the_readers(tmp_path, dtype):
+def test_frames_are_scaled_by_the_range_of_the_file(tmp_path, dtype):
     write_pullback(tmp_path / "p.nii.gz", (16, 24, 9), dtype)
     dataset = GridWindowDataset([{"image": tmp_path / "p.nii.gz", "patient": "P"}], gap=4, crop_size=None)
-    with PullbackReader(inspect_pullback(tmp_path / "p.nii.gz")) as reader:
-        expected = np.stack([reader.normalised(k) for k in range(4, 9)])
+    info = inspect_pullback(tmp_path / "p.nii.gz")
+    low, high = info.intensity_range
+    with PullbackReader(info) as reader:
+        stored = np.stack([reader.stored(k) for k in range(4, 9)]).astype(np.float32)
+    expected = ((stored - low) / (high - low)).clip(0, 1)
     np.testing.assert_allclose(dataset[1]["image"][:, 0].numpy(), expected, atol=1e-6)
 
 

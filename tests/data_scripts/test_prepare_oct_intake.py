@@ -138,3 +138,82 @@ def test_an_unknown_option_is_refused_before_anything_is_written(tmp_path):
     done = run("--input", tmp_path / "in", "--output_dir", tmp_path / "out", "--geometri", "vivolight")
     assert done.returncode == 2 and "--geometri: no such option; did you mean --geometry?" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_guesses_and_options_are_in_the_sidecar(tmp_path, caplog):
+    dicom(tmp_path / "in" / "a.dcm", discs())
+    with caplog.at_level(logging.INFO):
+        prepare(str(tmp_path / "in"), str(tmp_path / "out"), to="keep")
+    note = json.loads((tmp_path / "out/a.json").read_text())
+    assert {"layout", "crop", "gaps", "frame_names", "patient_from", "label_like"} <= note["options"].keys()
+    assert note["patient"] == "a" and note["patient_from"] == "folder"
+    assert all(guess in note["notes"] and guess in caplog.text for guess in note["guesses"])
+    told = " ".join(note["guesses"])
+    assert all(option in told for option in ("--patient_from", "--depth_spacing_mm", "--frame_pitch_mm"))
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) == len(note["guesses"])
+
+
+def test_a_file_of_the_user_is_not_replaced(tmp_path):
+    dicom(tmp_path / "in" / "a.dcm", discs())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.nii.gz").write_bytes(b"mine")
+    with pytest.raises(SystemExit, match="1 of 1"):
+        prepare(str(tmp_path / "in"), str(tmp_path / "out"), to="keep")
+    assert (tmp_path / "out" / "a.nii.gz").read_bytes() == b"mine"
+
+
+def test_a_source_that_has_changed_in_its_place_is_made_again(tmp_path):
+    for count in (4, 6):
+        dicom(tmp_path / "in" / "a.dcm", discs(count))
+        prepare(str(tmp_path / "in"), str(tmp_path / "out"), to="keep")
+    assert nib.load(tmp_path / "out/a.nii.gz").shape[2] == 6
+
+
+def sections(folder):
+    listed = json.loads((folder / "datalist.json").read_text())
+    return {entry["patient"]: name for name in ("training", "validation", "test") for entry in listed[name]}
+
+
+def test_patients_stay_in_their_sections_when_a_folder_grows(tmp_path):
+    for k in range(4):
+        dicom(tmp_path / "first" / f"{k}.dcm", discs(seed=k), PatientID=f"P{k}")
+        dicom(tmp_path / "second" / f"x{k}.dcm", discs(seed=k + 9), PatientID=f"P{k + 2}")
+    prepare(str(tmp_path / "first"), str(tmp_path / "out"), to="keep", split=(0.5, 0.25, 0.25))
+    before = sections(tmp_path / "out")
+    prepare(str(tmp_path / "second"), str(tmp_path / "out"), to="keep", split=(0.5, 0.25, 0.25), seed=5)
+    after = sections(tmp_path / "out")
+    assert len(after) == 6 and {name: after[name] for name in before} == before
+    listed = json.loads((tmp_path / "out" / "datalist.json").read_text())
+    homes = [(entry["patient"], name) for name in listed for entry in listed[name]]
+    assert len(homes) == 8 and len(set(homes)) == 6
+
+
+def test_ranges_of_one_pullback_leave_the_others_in_the_datalist(tmp_path):
+    dicom(tmp_path / "first" / "a.dcm", discs())
+    dicom(tmp_path / "second" / "b.dcm", discs(6))
+    prepare(str(tmp_path / "first"), str(tmp_path / "out"), to="keep")
+    prepare(str(tmp_path / "second"), str(tmp_path / "out"), to="keep", ranges="training=0:3,test=3:6")
+    listed = json.loads((tmp_path / "out" / "datalist.json").read_text())
+    assert [entry["image"] for entry in listed["training"]] == ["a.nii.gz", "b.nii.gz"] and len(listed["test"]) == 1
+
+
+def test_every_file_has_its_fate_in_the_list(tmp_path):
+    dicom(tmp_path / "in" / "a.dcm", discs())
+    (tmp_path / "in" / "b.npz").write_bytes(b"PK no")
+    (tmp_path / "in" / "film.avi").write_bytes(b"RIFF")
+    with pytest.raises(SystemExit):
+        prepare(str(tmp_path / "in"), str(tmp_path / "out"), to="keep")
+    with open(tmp_path / "out" / "sources.csv", newline="") as file:
+        fates = {row["source"]: (row["fate"], bool(row["reason"])) for row in csv.DictReader(file)}
+    assert fates == {"a.dcm": ("done", True), "b.npz": ("failed", True), "film.avi": ("left out", True)}
+
+
+def test_outputs_of_a_source_that_has_another_patient_now_leave_the_datalist(tmp_path, caplog):
+    for k in range(3):
+        dicom(tmp_path / "in" / f"{k}.dcm", discs(seed=k), PatientID="P")
+    prepare(str(tmp_path / "in"), str(tmp_path / "out"), to="keep", patient_from="file")
+    with caplog.at_level(logging.INFO):
+        prepare(str(tmp_path / "in"), str(tmp_path / "out"), to="keep")
+    assert sections(tmp_path / "out").keys() == {"P"} and "no longer in the datalist" in caplog.text
+    assert (tmp_path / "out/0.nii.gz").is_file()

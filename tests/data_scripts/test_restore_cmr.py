@@ -19,7 +19,7 @@ from restore_cmr import restore_folder  # noqa: E402
 
 from custom.errors import InputError  # noqa: E402
 from custom.geometry import dense_affine, synthetic_mask  # noqa: E402
-from custom.scans.provenance import write_sidecar  # noqa: E402
+from custom.scans.provenance import sidecar_path, synthetic_record, write_json  # noqa: E402
 from custom.scans.stacks import inspect_stack, read_slices, write_stack  # noqa: E402
 
 REAL = next(
@@ -69,7 +69,7 @@ def densify(path, folder, factor, marker, std=False):
     affine = dense_affine(info.affine, info.axis, factor)
     write_stack(output, info, dense, affine, "", np.float32 if std else None)
     fields = {"bundle": "b", "version": "1", "weights_sha256": None, "options": {}, "seed": 0, "input_sha256": "0"}
-    write_sidecar(output, **fields, input_path=path, synthetic=mask)
+    write_json(sidecar_path(output), synthetic_record(fields, path, output, mask))
     return output
 
 

@@ -18,9 +18,10 @@ from custom.errors import InputError
 from custom.inferers import scans
 from custom.inferers.folder import ScanFolder
 from custom.inferers.gaps import GapInferer
-from custom.inferers.scans import interpolate_scan
+from custom.inferers.scans import doubts, interpolate_scan
 from custom.inferers.settings import settings_of
 from custom.interpolators.classical import LinearFrames
+from custom.scans.scans import inspect_scan
 
 
 class Noisy(LinearFrames):
@@ -85,6 +86,14 @@ def test_what_may_not_be_meant_is_told(tmp_path, caplog):
         assert "factor 10 puts slices 0.5 mm apart, closer than pixels of 1.2 mm" in caplog.text
         interpolate_scan(tmp_path / "unknown.nii", tmp_path, LinearFrames(), GapInferer(factor=2))
         assert "its affine is the identity" in caplog.text
+
+
+def test_channels_of_a_colour_image_are_a_doubt(tmp_path, caplog):
+    for name, phases, dtype in (("rgb", 3, np.uint8), ("cine", 3, np.int16), ("long", 5, np.uint8)):
+        data = np.random.default_rng(0).integers(0, 255, (8, 9, 4, phases)).astype(dtype)
+        nib.save(nib.Nifti1Image(data, np.diag([1.2, 1.2, 8, 1])), tmp_path / f"{name}.nii")
+        told = doubts(inspect_scan(tmp_path / f"{name}.nii"), 2)
+        assert any("colour image; save one channel" in line for line in told) == (name == "rgb")
 
 
 def test_frames_on_another_axis_are_not_interpolated_in_plane(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from custom.scans.provenance import sha256_of, write_sidecar
+from custom.scans.provenance import sha256_of, sidecar_path, synthetic_record, write_json
 
 both_bundles = pytest.mark.parametrize("bundle", ["calid", "calid_cine"], indirect=True)
 NUM_SLICES, NUM_PHASES, PITCH, PHASE_MS = 3, 6, 9.0, 35.0
@@ -52,10 +52,9 @@ def scans(tmp_path_factory):
     save(folder / "colour.nii.gz", np.zeros((8, 8, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")]))
     save(folder / "five.nii.gz", gray(8, 8, 4, 2, 2))
     save(folder / "dense.nii.gz", gray(8, 8, 5, 4))
-    write_sidecar(
-        folder / "dense.nii.gz", bundle="calid", version="0.1.0", weights_sha256=None, options={}, seed=0,
-        input_path="sparse.nii.gz", input_sha256="", synthetic=[1, 3],
-    )  # fmt: skip
+    dense = folder / "dense.nii.gz"
+    record = synthetic_record({"bundle": "calid"}, "sparse.nii.gz", dense, [False, True, False, True, False])
+    write_json(sidecar_path(dense), record)
     return folder
 
 

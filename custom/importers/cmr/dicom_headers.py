@@ -15,9 +15,10 @@ from pydicom.uid import UID
 
 from custom.errors import InputError
 from custom.importers.cmr.dicom import DicomImage, Headers, LeftOut
-from custom.importers.cmr.dicom_files import NAMED_DICOM, is_dicom, open_dicom
 from custom.importers.cmr.enhanced import frame_headers
-from custom.importers.cmr.notes import phrase
+from custom.importers.decoding import unreadable
+from custom.importers.dicom_files import NAMED_DICOM, is_dicom, open_dicom
+from custom.importers.notes import phrase
 
 TAGS = [
     *("SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "StudyInstanceUID", "SeriesInstanceUID"),
@@ -197,8 +198,3 @@ def _signed(header: Dataset, value: Any) -> float:
     value, bits = int(value), int(header.get("BitsAllocated") or 16)
     is_signed = int(header.get("PixelRepresentation") or 0) == 1
     return float(value - 2**bits if is_signed and value >= 2 ** (bits - 1) else value)
-
-
-def unreadable(path: Path, error: Exception) -> InputError:
-    """What to say of a file that cannot be read."""
-    return InputError(path, f"cannot be read ({phrase(error)})", "export it again, or leave it out")

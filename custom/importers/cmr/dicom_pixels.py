@@ -8,16 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydicom.dataset import Dataset
 
-from custom.errors import InputError
 from custom.importers.cmr.dicom import DicomImage
-from custom.importers.cmr.dicom_files import open_dicom
-from custom.importers.cmr.dicom_headers import unreadable
-from custom.importers.cmr.notes import phrase
-
-DECODERS = "pip install python-gdcm pylibjpeg pylibjpeg-openjpeg"
-"""What decodes every compressed transfer syntax: gdcm (BSD) the JPEG family and JPEG-LS, openjpeg JPEG 2000."""
+from custom.importers.decoding import decoded, unreadable
+from custom.importers.dicom_files import open_dicom
 
 
 def read_pixels(
@@ -80,34 +74,11 @@ class _Frames:
 
 
 def _decoded(image: DicomImage) -> np.ndarray:
-    dataset = None
     try:
         dataset = open_dicom(image.path)
-        _check_length(dataset)
-        pixels = dataset.pixel_array
-    except Exception as error:  # whatever stops a decoder is a fault of the file, unless there is no decoder
-        syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
-        if syntax is not None and syntax.is_compressed:
-            why = "no decoder is installed" if _lacks_decoder(error) else phrase(error)
-            fault = f"is compressed ({syntax.name}) and cannot be decoded ({why})"
-            raise InputError(image.path, fault, f"{DECODERS}, or export it again, uncompressed") from error
+    except Exception as error:  # pydicom has many kinds
         raise unreadable(image.path, error) from error
+    pixels = decoded(image.path, dataset, lambda dataset: dataset.pixel_array)
     if pixels.dtype.kind not in "iu":
         raise unreadable(image.path, ValueError(f"its pixels are {pixels.dtype}, not integers"))
     return pixels
-
-
-def _check_length(dataset: Dataset) -> None:
-    """Refuse uncompressed pixels of another size than the header says: pydicom warns of surplus ones, and goes on."""
-    if dataset.file_meta.TransferSyntaxUID.is_compressed or "PixelData" not in dataset:
-        return
-    count = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel") or 1)
-    count *= int(dataset.get("NumberOfFrames") or 1)
-    expected = (count * int(dataset.BitsAllocated) + 7) // 8
-    if not 0 <= len(dataset.PixelData) - expected <= 1:  # one byte makes an odd length even
-        raise ValueError(f"it has {len(dataset.PixelData)} bytes of pixels, {expected} are expected")
-
-
-def _lacks_decoder(error: Exception) -> bool:
-    """Whether pydicom found no decoder, rather than one that the data stopped."""
-    return isinstance(error, NotImplementedError) or "missing dependencies" in str(error)

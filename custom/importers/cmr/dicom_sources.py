@@ -15,9 +15,9 @@ from custom.errors import InputError
 from custom.importers.cmr.dicom import Headers
 from custom.importers.cmr.dicom_headers import read_headers
 from custom.importers.cmr.joining import like
-from custom.importers.cmr.notes import Doubt
-from custom.importers.cmr.patients import by_pattern, folder_name, of_dicom, output_name
 from custom.importers.cmr.source import CmrSource, common_folders, visible_files
+from custom.importers.notes import Doubt
+from custom.importers.patients import by_pattern, folder_name, of_dicom, output_name
 
 MANY_FILES = 500
 """From here on a bar shows that headers are read."""

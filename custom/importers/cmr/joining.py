@@ -17,9 +17,9 @@ import numpy as np
 from custom.importers.cmr.dicom import DicomImage
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.lines import SAME_POSITION_MM, distinct_positions, lines_of
-from custom.importers.cmr.notes import Doubt
 from custom.importers.cmr.phases import acquisitions, are_distinct, choose_clock
 from custom.importers.cmr.slices import is_regular
+from custom.importers.notes import Doubt
 
 
 def like(description: str) -> str:

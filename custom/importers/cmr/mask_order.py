@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_dilation
 
-from custom.importers.cmr.notes import Doubt
+from custom.importers.notes import Doubt
 from custom.scans.labels import CmrLabel, mask_numbers
 
 CLEARLY = 0.25

@@ -14,9 +14,9 @@ import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
-from custom.importers.cmr.notes import Doubt
 from custom.importers.cmr.scan import CmrScan, CmrVolume
 from custom.importers.cmr.volumes import VolumeOptions, read_mask, read_volume, volume_name
+from custom.importers.notes import Doubt
 from custom.scans.scan import Scan
 
 MASK = re.compile(

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from custom.importers.cmr.nifti_groups import NiftiGroup, group_files, is_long_axis, is_mask, mask_key, scan_name
-from custom.importers.cmr.patients import STRUCTURE, by_pattern, of_file, one_patient_doubts, output_name
 from custom.importers.cmr.source import CmrSource
 from custom.importers.cmr.volumes import is_volume, volume_name
+from custom.importers.patients import STRUCTURE, by_pattern, of_file, one_patient_doubts, output_name
 from custom.scans.provenance import read_sidecar, says_synthetic, sidecar_path
 
 LeftOutFiles = list[tuple[Path, str]]

@@ -16,7 +16,6 @@ import numpy as np
 from custom.errors import InputError
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.mask_order import order_doubt
-from custom.importers.cmr.notes import Doubt, phrase
 from custom.importers.cmr.record import (
     Records,
     changed_settings,
@@ -31,6 +30,7 @@ from custom.importers.cmr.sources import UKB
 from custom.importers.cmr.study import read_source
 from custom.importers.cmr.volumes import VolumeOptions
 from custom.importers.cmr.writing import write_scan
+from custom.importers.notes import Doubt, phrase
 from custom.scans.provenance import read_sidecar
 
 logger = logging.getLogger("prepare_cmr")

@@ -20,8 +20,8 @@ from custom.importers.cmr.dicom import DicomImage, LeftOut
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.joining import join_series, like
 from custom.importers.cmr.lines import distinct_positions
-from custom.importers.cmr.notes import Doubt
 from custom.importers.cmr.slices import SortedStack, sort_slices
+from custom.importers.notes import Doubt
 
 __all__ = ["DicomOptions", "sort_stacks"]
 ORIENTATION_TOLERANCE = 2e-3

@@ -12,14 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from custom.errors import InputError
-from custom.importers.cmr.dicom_files import is_dicom
 from custom.importers.cmr.dicom_sources import find_dicom_file, find_dicom_sources
 from custom.importers.cmr.nifti_groups import NiftiGroup, group_files, scan_name
 from custom.importers.cmr.nifti_sources import LeftOutFiles, find_volume_sources, sources_of
-from custom.importers.cmr.patients import Patient, by_pattern, check_patient_from, output_name
 from custom.importers.cmr.source import CmrSource, visible_files
 from custom.importers.cmr.volumes import SUFFIXES, volume_name
 from custom.importers.cmr.zips import is_zip
+from custom.importers.dicom_files import is_dicom
+from custom.importers.patients import Patient, by_pattern, check_patient_from, output_name
 
 KINDS = ("auto", "dicom", "zip", "nifti")
 UKB_NAME = re.compile(r"^(\d+)_\d{5}_\d+_\d+$")
@@ -47,7 +47,7 @@ def find_sources(
         kind: look only for "dicom", "zip" or "nifti" (volumes of all formats); "auto" for all.
         frames: see `custom.importers.cmr.nifti_groups.group_files`.
         pattern: regular expression; its first group, or the whole match, is the patient.
-        patient_from: see `custom.importers.cmr.patients`.
+        patient_from: see `custom.importers.patients`.
         left_out: gets files that are passed over, and why.
 
     Raises:

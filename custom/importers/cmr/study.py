@@ -18,13 +18,13 @@ from custom.importers.cmr.dicom_headers import read_headers
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.dicom_pixels import read_pixels
 from custom.importers.cmr.nifti_groups import read_group
-from custom.importers.cmr.patients import PLACEHOLDER
 from custom.importers.cmr.scan import CmrScan, CmrVolume
 from custom.importers.cmr.series import sort_stacks
 from custom.importers.cmr.slices import SortedStack
 from custom.importers.cmr.source import CmrSource, visible_files
 from custom.importers.cmr.volumes import VolumeOptions
 from custom.importers.cmr.zips import unpacked
+from custom.importers.patients import PLACEHOLDER
 from custom.scans.scan import Scan
 from custom.scans.stacks import stack_intensity_range
 

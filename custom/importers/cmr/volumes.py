@@ -19,7 +19,7 @@ from scipy.ndimage import label as connected
 
 from custom.errors import InputError
 from custom.geometry import through_plane_axis
-from custom.importers.cmr.notes import Doubt, phrase
+from custom.importers.notes import Doubt, phrase
 from custom.scans.header_repair import UNITS, load_mended
 from custom.scans.nifti import stored_header
 from custom.scans.scan import Scan
@@ -143,6 +143,9 @@ def read_volume(path: Path, axis: int | None = None, unit: str = "auto") -> Read
     if np.array_equal(image.affine, np.eye(4)):
         notes.append(Doubt("its header states no geometry (an identity affine): voxels are taken as 1 x 1 x 1 mm"))
     info = Scan(path, shape, axis, header.get_data_dtype(), slope, inter, image.affine, intensity_range, header)
+    if info.may_be_colour:
+        told = f"{info.num_phases} phases of 8 bits may be the channels of a colour image"
+        notes.append(Doubt(f"{told}; if so, save one channel as a volume"))
     says_label = header["intent_code"].item() == 1002 or path.name.lower().endswith(".seg.nrrd")
     return ReadVolume(info, slices, None if mask is None else ~mask, notes, says_label)
 

@@ -18,8 +18,11 @@ MARK_DISTANCE = 20.0
 """RGB distance of a mark, averaged over frames: scatter averages out, a mark does not."""
 STATIC_CONTRAST = 20
 """Gray levels by which an overlay stands out in the low percentile over time."""
-MIN_STATIC_FRAMES = 30
+MIN_STATIC_FRAMES = 8
 """Fewer frames, and anatomy does not move enough to be told from an overlay."""
+MANY_STATIC_FRAMES = 30
+"""With fewer, an overlay has to be steady as well, by at most this standard deviation in gray levels."""
+STEADY = 12
 STATIC_SAMPLE = 60
 
 
@@ -93,7 +96,7 @@ def static_overlay(frames: np.ndarray) -> np.ndarray:
         frames: Cartesian gray `(N, N, F)`.
 
     Returns:
-        `(N, N)` bool; all False with fewer than 30 frames, in which anatomy cannot be told from overlay.
+        `(N, N)` bool; all False with fewer than 8 frames, in which anatomy cannot be told from overlay.
     """
     size, _, count = frames.shape
     if count < MIN_STATIC_FRAMES:
@@ -108,7 +111,10 @@ def static_overlay(frames: np.ndarray) -> np.ndarray:
     rings[: size // 50] = 0
     rings = ndimage.maximum_filter1d(rings, 5)[radius]
     contrast = STATIC_CONTRAST / 255 * white_of(frames)
-    return always - np.maximum(ndimage.median_filter(always, 11), rings) > contrast
+    marks = always - np.maximum(ndimage.median_filter(always, 11), rings) > contrast
+    if count < MANY_STATIC_FRAMES:
+        marks &= frames.std(axis=2, dtype=np.float32) < STEADY / 255 * white_of(frames)
+    return marks
 
 
 def white_of(frames: np.ndarray) -> float:

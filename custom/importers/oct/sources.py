@@ -1,231 +1,201 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pullbacks as users have them: DICOM, folders of images, TIFF stacks, NumPy arrays."""
+"""Which pullbacks there are below a folder, and what there is that is none."""
 
 from __future__ import annotations
 
-import logging
-import re
-import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pydicom
-import tifffile
-from pydicom.misc import is_dicom
-from pydicom.pixels import apply_color_lut, pixel_array
-from skimage.io import imread
-
 from custom.errors import InputError
+from custom.importers.dicom_files import is_dicom
+from custom.importers.notes import Doubt
+from custom.importers.oct.dicom_headers import DicomHeader, read_header
+from custom.importers.oct.frame_names import (
+    GAPS,
+    FrameSeries,
+    frame_series,
+    looks_like_mask,
+    natural_key,
+    with_gaps,
+)
+from custom.importers.oct.patients import with_patients
+from custom.importers.oct.reading import ARRAYS, IMAGES, is_tiff_stack
+from custom.importers.oct.source import OctSource
+from custom.importers.patients import check_patient_from
 
-logger = logging.getLogger(__name__)
-
-IMAGES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
-ARRAYS = (".npz", ".npy")
+LeftOut = list[tuple[Path, str]]
+"""Files that are passed over, and why."""
 
 
 @dataclass(frozen=True)
-class SourcePullback:
-    """Frames in acquisition order and what their file says of them.
+class FindOptions:
+    """What counts as a pullback, and whose it is; `data_scripts/prepare_oct.py` explains each to its users.
 
-    Args:
-        frames: gray `(F, H, W)`, or RGB `(F, H, W, 3)` uint8.
-        pixel_spacing_mm: of the columns; for polar frames of the depths. None where not stated.
-        frame_pitch_mm: None where not stated.
-        layout: "polar" or "cartesian"; None where not stated.
-        overlay: mask `(H, W)` of burnt-in marks; None where not given.
+    Raises:
+        InputError: a choice that there is not.
     """
 
-    frames: np.ndarray
-    pixel_spacing_mm: float | None = None
-    frame_pitch_mm: float | None = None
-    layout: str | None = None
-    overlay: np.ndarray | None = None
+    frame_names: str | None = None
+    gaps: str = "keep"
+    label_like: str = "refuse"
+    patient_from: str = "auto"
+    patient_regex: str | None = None
+
+    def __post_init__(self) -> None:
+        check_patient_from(self.patient_from)
+        for name, allowed in {"gaps": GAPS, "label_like": ("refuse", "image")}.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"--{name}", f"is {getattr(self, name)}", f"choose from {', '.join(allowed)}")
 
 
-def natural_key(path: Path) -> list[int | str]:
-    """Sort key with numbers by value: frame 2 before frame 10."""
-    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", path.name)]
-
-
-def find_sources(root: Path) -> list[Path]:
+def find_sources(root: Path, options: FindOptions, left_out: LeftOut | None = None) -> list[OctSource | InputError]:
     """The pullbacks below `root`, which may be one itself.
 
-    A DICOM, array or multi-page TIFF file is a pullback; so is a folder of single images, one per frame.
+    A DICOM file of several frames, an array or a TIFF file of several pages is a pullback; so are images of a folder
+    whose names count up, and DICOM files of one frame each in one series.
+
+    Args:
+        root: file or folder.
+        options: see :class:`FindOptions`.
+        left_out: gets files that are passed over, and why.
+
+    Returns:
+        Sources with their patients, and in their place what stops one from being a source.
 
     Raises:
         InputError: nothing there.
     """
+    left_out = [] if left_out is None else left_out
     if root.is_file():
-        return [root]
+        headers = {root: read_header(root)} if is_dicom(root) else {}
+        return with_patients([OctSource(root, (root,), (root.stem,))], headers, root.parent, options)
     if not root.is_dir():
         raise InputError(root, "no such file or folder", "check --input")
-    found = []
-    for folder in [root, *sorted(path for path in root.rglob("*") if path.is_dir() and path.name[0] != ".")]:
-        files = _visible_files(folder)
-        images = [path for path in files if path.suffix.lower() in IMAGES]
-        stacks = [path for path in images if _is_tiff_stack(path)]
-        found += stacks + ([folder] if len(images) > len(stacks) else [])
-        found += [path for path in files if path not in images and (path.suffix.lower() in ARRAYS or is_dicom(path))]
+    found: list[OctSource | InputError] = []
+    headers: dict[Path, DicomHeader] = {}
+    for folder in [root, *sorted(path for path in root.rglob("*") if path.is_dir() and not _is_hidden(path, root))]:
+        found += _in_folder(folder, root, options, headers, left_out)
+    found = _without_masks(found, options, left_out)
+    found = _without_single_images(found, headers, left_out)
     if not found:
+        if left_out:
+            path, reason = left_out[0]
+            raise InputError(path, reason, "give --input a pullback or a folder of pullbacks")
         raise InputError(root, "holds no DICOM, image or array", "give --input a pullback or a folder of pullbacks")
-    return found
+    errors = [item for item in found if isinstance(item, InputError)]
+    sources = [item for item in found if not isinstance(item, InputError)]
+    return [*with_patients(sources, headers, root, options), *errors]
 
 
-def read_source(path: Path) -> SourcePullback:
-    """Read a pullback that :func:`find_sources` has found.
-
-    Raises:
-        InputError: it cannot be read, or is not a stack of equal gray or RGB frames.
-    """
-    suffix = path.suffix.lower()
-    if path.is_dir():
-        source = SourcePullback(_read_folder(path))
-    elif suffix in ARRAYS:
-        source = _read_array(path)
-    elif _is_tiff_stack(path):
-        source = SourcePullback(_decode(path, tifffile.imread))
-    elif suffix in IMAGES:
-        raise InputError(path, "is one frame only", "give its folder as --input")
-    elif is_dicom(path):
-        source = _read_dicom(path)
-    else:
-        raise InputError(path, "is neither DICOM, image nor array", "export the pullback in one of these formats")
-    return _checked(path, source)
+def _is_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
-def _visible_files(folder: Path) -> list[Path]:
-    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    return sorted(files, key=natural_key)
+def _in_folder(
+    folder: Path, root: Path, options: FindOptions, headers: dict[Path, DicomHeader], left_out: LeftOut
+) -> list[OctSource | InputError]:
+    """The pullbacks in a folder, without those in folders below it."""
+    files = sorted((p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")), key=natural_key)
+    words = folder.relative_to(root).parts
+    frames = [path for path in files if path.suffix.lower() in IMAGES and not is_tiff_stack(path)]
+    found: list[OctSource | InputError] = []
+    single: dict[str, list[tuple[int, Path]]] = {}
+    for path in files:
+        if path in frames:
+            continue
+        if path.suffix.lower() in (*ARRAYS, *IMAGES):
+            found.append(OctSource(path, (path,), (*words, path.stem)))
+        elif not is_dicom(path):
+            left_out.append((path, "is neither DICOM, image nor array"))
+        else:
+            header = headers[path] = read_header(path)
+            if header.reason:
+                left_out.append((path, header.reason))
+            elif header.frames == 1 and header.series:
+                single.setdefault(header.series, []).append((header.number, path))
+            else:
+                found.append(OctSource(path, (path,), (*words, path.stem)))
+    for images in single.values():
+        found += _dicom_series(folder, words, sorted(images), options, len(single), left_out)
+    return found + (_image_series(folder, words, frames, options, left_out) if frames else [])
 
 
-def _is_tiff_stack(path: Path) -> bool:
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        return False
+def _image_series(
+    folder: Path, words: Sequence[str], paths: Sequence[Path], options: FindOptions, left_out: LeftOut
+) -> list[OctSource | InputError]:
     try:
-        with tifffile.TiffFile(path) as file:
-            return len(file.series[0].shape) - ("S" in file.series[0].axes) > 2
-    except (tifffile.TiffFileError, OSError, IndexError):
-        return False  # told of when it is read as a frame
+        series, others = frame_series(folder, paths, options.frame_names, options.label_like == "image")
+    except InputError as error:
+        return [error]
+    left_out += others
+    runs = [run for found in series for run in _runs(found, options, left_out)]
+    return [_frames_of(folder, words, run, len(runs) > 1) for run in runs]
 
 
-def _decode(path: Path, reader) -> np.ndarray:
-    # Decoders of several libraries, each with its own exceptions: whatever stops one is a fault of the file.
-    try:
-        return reader(path)
-    except Exception as error:
-        raise _unreadable(path, error) from error
+def _dicom_series(
+    folder: Path,
+    words: Sequence[str],
+    images: Sequence[tuple[int, Path]],
+    options: FindOptions,
+    count: int,
+    left_out: LeftOut,
+) -> list[OctSource]:
+    """DICOM files of one frame each, in the order of InstanceNumber."""
+    paths = tuple(path for _, path in images)
+    if len(paths) == 1:
+        return [OctSource(paths[0], paths, (*words, paths[0].stem))]
+    numbers = tuple(number for number, _ in images)
+    counted = numbers if len(set(numbers)) == len(numbers) else None
+    told = () if counted else (Doubt("InstanceNumber does not order the frames: names do; mend the headers"),)
+    if not counted:
+        paths = tuple(sorted(paths, key=natural_key))
+    runs = _runs(FrameSeries(paths[0].stem, paths, counted, told), options, left_out)
+    return [_frames_of(folder, words, run, len(runs) > 1 or count > 1) for run in runs]
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
-    reason = next(iter(str(error).splitlines()), type(error).__name__)
-    return InputError(path, f"cannot be read ({reason})", "export it again, or leave it out")
+def _runs(series: FrameSeries, options: FindOptions, left_out: LeftOut) -> list[FrameSeries]:
+    runs, alone = with_gaps(series, options.gaps)
+    left_out += [(path, "a single frame between gaps") for path in alone]
+    return runs
 
 
-def _read_folder(folder: Path) -> np.ndarray:
-    paths = [path for path in _visible_files(folder) if path.suffix.lower() in IMAGES and not _is_tiff_stack(path)]
-    frames: np.ndarray | None = None
-    for k, path in enumerate(paths):
-        frame = _decode(path, imread)
-        if frame.ndim == 3:  # without alpha
-            frame = frame[..., :3] if frame.shape[2] > 2 else frame[..., 0]
-        if frames is None:
-            frames = np.empty((len(paths), *frame.shape), frame.dtype)
-        if (frame.shape, frame.dtype) != (frames.shape[1:], frames.dtype):
-            fault = f"is {frame.shape} {frame.dtype}, the first frame is {frames.shape[1:]} {frames.dtype}"
-            raise InputError(path, fault, "put each pullback into its own folder")
-        frames[k] = frame
-    return frames
+def _frames_of(folder: Path, words: Sequence[str], run: FrameSeries, is_named: bool) -> OctSource:
+    """A source of frames; named after its series where the folder has several."""
+    name = run.name.replace("_#", "").replace("-#", "").replace("#", "").strip("_- ") or "frames"
+    own = [name] if is_named else [] if words else [folder.name]
+    return OctSource(folder, run.paths, (*words, *own), numbers=run.numbers, doubts=run.doubts)
 
 
-def _read_array(path: Path) -> SourcePullback:
-    try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return SourcePullback(content)
-        with content:
-            arrays = dict(content)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _unreadable(path, error) from error
-    stacks = [name for name, array in arrays.items() if array.ndim in (3, 4)]
-    name = "frames" if "frames" in arrays else stacks[0] if len(stacks) == 1 else None
-    if name is None:
-        raise InputError(path, f"has {len(stacks)} stacks of frames", 'name the one to use "frames"')
-    overlay = arrays.get("overlay_mask")
-    return SourcePullback(arrays[name], overlay=None if overlay is None else overlay != 0)
+def _without_masks(
+    found: Sequence[OctSource | InputError], options: FindOptions, left_out: LeftOut
+) -> list[OctSource | InputError]:
+    """Without what is named like a mask, be it a file or a folder, where there are others."""
+
+    def is_mask(item: OctSource | InputError) -> bool:
+        return isinstance(item, OctSource) and any(looks_like_mask(word) for word in item.words)
+
+    if options.label_like == "image" or all(is_mask(item) for item in found):
+        return list(found)
+    left_out += [
+        (item.path, "is named like masks, which go with no pullback (--label_like image takes it)")
+        for item in found
+        if is_mask(item)
+    ]
+    return [item for item in found if not is_mask(item)]
 
 
-def _read_dicom(path: Path) -> SourcePullback:
-    dataset = _decode(path, pydicom.dcmread)
-    _decode(path, lambda _: _count_frames(dataset))
-    frames = _decode(path, lambda _: pixel_array(dataset))  # YBR comes as RGB
-    interpretation = dataset.PhotometricInterpretation
-    if interpretation == "PALETTE COLOR":
-        frames = _decode(path, lambda _: apply_color_lut(frames, dataset))
-        if frames.dtype == np.uint16:  # the value is in the high byte, or in the low one where the high one is empty
-            frames = (frames >> 8 if frames.max() > 255 else frames).astype(np.uint8)
-    elif interpretation == "MONOCHROME1":
-        frames = ~frames if dataset.PixelRepresentation else 2**dataset.BitsStored - 1 - frames
-    if frames.ndim == (3 if dataset.get("SamplesPerPixel", 1) > 1 or interpretation == "PALETTE COLOR" else 2):
-        frames = frames[None]  # one frame; the tag NumberOfFrames may be missing, empty or wrong
-    polar = dataset.get("Modality") == "IVOCT" and dataset.get("PresentationIntentType") == "FOR PROCESSING"
-    measures = _first_item(_first_item(dataset, "SharedFunctionalGroupsSequence"), "PixelMeasuresSequence")
-    region = _first_item(dataset, "SequenceOfUltrasoundRegions")
-    in_plane = dataset.get("PixelSpacing") or measures.get("PixelSpacing")
-    spacing = dataset.get("ALinePixelSpacing") if polar else in_plane and in_plane[1]
-    if not spacing and region.get("PhysicalUnitsXDirection") == 3:  # cm
-        spacing = abs(region.PhysicalDeltaX) * 10
-    pitch = dataset.get("SpacingBetweenSlices") or measures.get("SpacingBetweenSlices")
-    frame_ms = _frame_ms(path, dataset)
-    if not pitch and dataset.get("IVUSPullbackRate") and frame_ms:
-        pitch = float(dataset.IVUSPullbackRate) * frame_ms / 1000  # mm/s times ms
-    return SourcePullback(
-        frames, float(spacing) if spacing else None, float(pitch) if pitch else None, "polar" if polar else None
-    )
+def _without_single_images(
+    found: Sequence[OctSource | InputError], headers: dict[Path, DicomHeader], left_out: LeftOut
+) -> list[OctSource | InputError]:
+    """Without DICOM images of one frame, such as a photograph of the screen, where there are pullbacks."""
 
+    def is_single(item: OctSource | InputError) -> bool:
+        return isinstance(item, OctSource) and item.path in headers and headers[item.path].frames == 1
 
-def _count_frames(dataset: pydicom.Dataset) -> None:
-    """Mend a NumberOfFrames that is missing or empty, from the length of uncompressed pixel data."""
-    if dataset.get("NumberOfFrames") or "PixelData" not in dataset or dataset.file_meta.TransferSyntaxUID.is_compressed:
-        return
-    pixel = dataset.get("SamplesPerPixel", 1) * dataset.BitsAllocated // 8
-    dataset.NumberOfFrames = max(1, len(dataset.PixelData) // (dataset.Rows * dataset.Columns * pixel))
-
-
-def _frame_ms(path: Path, dataset: pydicom.Dataset) -> float | None:
-    """Time from frame to frame, ms: FrameTime, or the median of FrameTimeVector, whose first entry is 0."""
-    if dataset.get("FrameTime"):
-        return float(dataset.FrameTime)
-    steps = [float(step) for step in (dataset.get("FrameTimeVector") or [])][1:]
-    if not steps:
-        return None
-    middle = float(np.median(steps))
-    if max(steps) - min(steps) > 0.1 * middle:
-        logger.warning("%s: frames are %g to %g ms apart; %g is taken for all", path, min(steps), max(steps), middle)
-    return middle
-
-
-def _first_item(dataset: pydicom.Dataset, keyword: str) -> pydicom.Dataset:
-    sequence = dataset.get(keyword)
-    return sequence[0] if sequence else pydicom.Dataset()
-
-
-def _checked(path: Path, source: SourcePullback) -> SourcePullback:
-    frames = source.frames
-    colour = frames.ndim == 4 and frames.shape[3] == 3
-    if frames.ndim != 3 and not colour:
-        raise InputError(path, f"has shape {frames.shape}", "give frames (F, H, W) or (F, H, W, 3)")
-    if len(frames) < 2:
-        raise InputError(path, "has one frame only", "give at least two frames")
-    if frames.dtype.kind not in "iuf" or (colour and frames.dtype != np.uint8):
-        raise InputError(path, f"has {frames.dtype} values", "give gray integers or floats, or 8-bit RGB")
-    if not np.isfinite([frames.min(), frames.max()]).all():
-        raise InputError(path, "has NaN or Inf", "mend or remove those frames")
-    if frames.min() == frames.max():
-        raise InputError(path, f"is constant, every value is {frames.min()}", "check the export")
-    if source.overlay is not None and source.overlay.shape != frames.shape[1:3]:
-        fault = f"has an overlay mask {source.overlay.shape} for frames {frames.shape[1:3]}"
-        raise InputError(path, fault, "give a mask of the size of a frame")
-    return source
+    if all(is_single(item) for item in found):
+        return list(found)
+    left_out += [(item.path, "is a single image, no pullback") for item in found if is_single(item)]
+    return [item for item in found if not is_single(item)]

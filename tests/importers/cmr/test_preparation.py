@@ -14,13 +14,13 @@ import pytest
 
 from custom.errors import InputError
 from custom.importers.cmr.dicom_options import DicomOptions
-from custom.importers.cmr.notes import Doubt
-from custom.importers.cmr.patients import of_dicom, of_file
 from custom.importers.cmr.preparation import Preparation, report_lines
 from custom.importers.cmr.scan import ConversionOptions
-from custom.importers.cmr.sections import grow
 from custom.importers.cmr.sources import find_sources
 from custom.importers.cmr.volumes import VolumeOptions
+from custom.importers.notes import Doubt
+from custom.importers.patients import of_dicom, of_file
+from custom.importers.sections import grow
 
 
 def save(path, seed=0, shape=(20, 16, 5), spacing=(1.4, 1.4, 8)):

@@ -12,8 +12,8 @@ import pytest
 
 from custom.errors import InputError
 from custom.importers.cmr.dicom import DicomImage
-from custom.importers.cmr.notes import Doubt
 from custom.importers.cmr.series import DicomOptions, sort_stacks
+from custom.importers.notes import Doubt
 
 WHERE = Path("export")
 TURN = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]

@@ -15,8 +15,8 @@ import pytest
 
 from custom.errors import InputError
 from custom.importers.cmr.nifti_groups import check_is_image
-from custom.importers.cmr.notes import Doubt
 from custom.importers.cmr.volumes import VolumeOptions, is_volume, read_mask, read_volume, volume_name
+from custom.importers.notes import Doubt
 
 AFFINE = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.3, 0.5, -0.2) * [1.4, 1.5, 9.0], (5, -9, 31))
 
@@ -186,6 +186,15 @@ def test_complex_values_colour_and_flat_arrays(tmp_path):
     assert read_volume(tmp_path / "one.nii", 0).info.num_slices == 20
     save(tmp_path / "many.nii", np.zeros((4, 4, 4, 2, 2), np.int16))
     assert "split it into one file per series" in refusal(tmp_path / "many.nii")
+
+
+def test_channels_that_lie_on_the_time_axis_are_a_doubt(tmp_path):
+    for phases, dtype, is_doubt in ((3, np.uint8, True), (3, np.int16, False), (5, np.uint8, False)):
+        data = np.random.default_rng(0).integers(0, 250, (8, 9, 4, phases)).astype(dtype)
+        path = tmp_path / f"{phases}{np.dtype(dtype)}.nii"
+        nib.save(nib.Nifti1Image(data, AFFINE), path)
+        notes = [note for note in read_volume(path).notes if "channels of a colour image" in note]
+        assert bool(notes) == is_doubt and all(isinstance(note, Doubt) for note in notes)
 
 
 def test_nan_outside_the_field_of_view_is_no_tissue_and_nan_amid_tissue_is_a_fault(tmp_path):

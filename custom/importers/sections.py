@@ -43,13 +43,7 @@ def grow(
         The datalist, and how many patients keep their sections.
     """
     earlier = _earlier(folder)
-    images = {entry["image"] for entry in entries} | set(stale)
-    kept = [
-        entry
-        for part in earlier.values()
-        for entry in part
-        if entry["image"] not in images and (folder / entry["image"]).is_file()
-    ]
+    kept = [entry for part in kept_entries(folder, entries, stale).values() for entry in part]
     everything = [*kept, *entries]
     section_of = {str(entry["patient"]): name for name in reversed(SECTIONS) for entry in earlier[name]}
     for name, patients in listed.items():
@@ -69,6 +63,21 @@ def grow(
         counts[chosen] += 1
     found = {name: [dict(e) for e in everything if section_of[str(e["patient"])] == name] for name in SECTIONS}
     return found, len(known)
+
+
+def kept_entries(
+    folder: Path, entries: Sequence[Mapping[str, Any]], stale: Collection[str] = ()
+) -> dict[str, list[dict[str, Any]]]:
+    """The sections of the datalist in a folder, without images of this run, stale ones, and those that have gone.
+
+    Raises:
+        InputError: there is a file of that name that is no datalist.
+    """
+    images = {entry["image"] for entry in entries} | set(stale)
+    return {
+        name: [entry for entry in part if entry["image"] not in images and (folder / entry["image"]).is_file()]
+        for name, part in _earlier(folder).items()
+    }
 
 
 def _earlier(folder: Path) -> dict[str, list[dict[str, Any]]]:
@@ -120,8 +129,15 @@ def split_listed(
     return datalist
 
 
-def check_sections(listed: Mapping[str, Collection[str]], fractions: str | Sequence[float]) -> list[float]:
+def check_sections(
+    listed: Mapping[str, Collection[str]], fractions: str | Sequence[float], option: str = "--fractions"
+) -> list[float]:
     """The fractions as numbers.
+
+    Args:
+        listed: see :func:`split_listed`.
+        fractions: for the three sections.
+        option: that they were given with.
 
     Raises:
         InputError: fractions that are none, or a patient listed twice.
@@ -129,7 +145,7 @@ def check_sections(listed: Mapping[str, Collection[str]], fractions: str | Seque
     twice = sorted(set(listed.get("test", ())) & set(listed.get("validation", ())))
     if twice:
         raise InputError("--test_patients", f"names {', '.join(twice)}, as --val_patients does", "keep them apart")
-    return _fractions(fractions)
+    return _fractions(fractions, option)
 
 
 def parse_words(value: object) -> list[str]:
@@ -152,7 +168,7 @@ def parse_pairs(name: str, value: object) -> dict[str, str]:
     return dict(pairs)
 
 
-def _fractions(value: str | Sequence[float]) -> list[float]:
+def _fractions(value: str | Sequence[float], option: str = "--fractions") -> list[float]:
     try:
         fractions = [float(part) for part in (value.split(",") if isinstance(value, str) else value)]
     except (TypeError, ValueError):
@@ -162,5 +178,5 @@ def _fractions(value: str | Sequence[float]) -> list[float]:
         or not 0 <= min(fractions) <= sum(fractions) < float("inf")
         or not sum(fractions)
     ):
-        raise InputError("--fractions", f"is {value}", "give three fractions, for instance 0.8,0.1,0.1")
+        raise InputError(option, f"is {value}", "give three fractions, for instance 0.8,0.1,0.1")
     return fractions

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from custom.errors import InputError
-from custom.importers.cmr.notes import Doubt
+from custom.importers.notes import Doubt
 
 PATIENT_FROM = ("auto", "header", "folder", "file")
 PLACEHOLDER = re.compile(
@@ -31,6 +31,7 @@ GENERIC = re.compile(
     re.IGNORECASE,
 )
 """File names that tell nobody from anybody: whose scan it is, the folder says."""
+_OPTIONS = "--patient_from, --patient_pattern"
 BIDS = re.compile(r"(?:^|[/_])(sub-[A-Za-z0-9]+)")
 
 
@@ -55,8 +56,13 @@ def check_patient_from(value: str) -> None:
         raise InputError("--patient_from", f"is {value}", f"choose from {', '.join(PATIENT_FROM)}")
 
 
-def by_pattern(path: Path, pattern: str | None) -> Patient | None:
+def by_pattern(path: Path, pattern: str | None, option: str = "--patient_pattern") -> Patient | None:
     """The patient that an expression finds in a path; None without an expression.
+
+    Args:
+        path: which may be no more than a name.
+        pattern: regular expression; its first group, else the whole match.
+        option: that it was given with.
 
     Raises:
         InputError: it is no expression, or does not match.
@@ -66,26 +72,27 @@ def by_pattern(path: Path, pattern: str | None) -> Patient | None:
     try:
         match = re.search(pattern, path.as_posix())
     except re.error as error:
-        raise InputError("--patient_pattern", f"is not an expression ({error})", "mend it") from error
+        raise InputError(option, f"is not an expression ({error})", "mend it") from error
     if not match:
-        raise InputError(path, f"does not match --patient_pattern {pattern}", "mend the expression")
-    return Patient(match[1] if match.re.groups else match[0], "--patient_pattern")
+        raise InputError(path, f"does not match {option} {pattern}", "mend the expression")
+    return Patient(match[1] if match.re.groups else match[0], option)
 
 
-def of_dicom(stated: str, folder: str, told_from: str) -> Patient:
+def of_dicom(stated: str, folder: str, told_from: str, options: str = _OPTIONS) -> Patient:
     """The patient of a DICOM study.
 
     Args:
         stated: PatientID of its headers.
         folder: name of its folder.
         told_from: one of `PATIENT_FROM`.
+        options: that overrule the guess.
     """
     if told_from in ("folder", "file"):
         return Patient(folder, "folder")
     if stated and (told_from == "header" or not PLACEHOLDER.match(stated)):
         return Patient(stated, "PatientID of the header")
     why = f"PatientID is {stated}" if stated else "the header states no PatientID"
-    doubt = Doubt(f"{why}: the patient is named after the folder, {folder} (--patient_from, --patient_pattern)")
+    doubt = Doubt(f"{why}: the patient is named after the folder, {folder} ({options})")
     return Patient(folder, "folder", (doubt,))
 
 
@@ -113,7 +120,7 @@ def of_file(path: Path, root: Path, scan: str, told_from: str) -> Patient:
     named = folder_name(root)
     if GENERIC.match(scan) and len(below.parts) == 1:
         why = f"the file name {scan} names nobody"
-        doubt = Doubt(f"{why}: the patient is named after the folder, {named} (--patient_from, --patient_pattern)")
+        doubt = Doubt(f"{why}: the patient is named after the folder, {named} ({_OPTIONS})")
         return Patient(named, "folder", (doubt,))
     return Patient(scan, "file name")
 

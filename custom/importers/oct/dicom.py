@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Pullbacks in DICOM files: one file of many frames, or a series of files of one frame each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.pixels import apply_color_lut, pixel_array
+
+from custom.errors import InputError
+from custom.importers.decoding import decoded, unreadable
+from custom.importers.dicom_files import open_dicom
+from custom.importers.notes import Doubt
+from custom.importers.oct.regions import region_spacing
+from custom.importers.oct.source import SourcePullback
+
+SAME = 0.02
+"""Relative difference up to which two statements of one length agree."""
+UNEVEN = 0.1
+"""Of the time between frames: larger differences are told."""
+
+
+def read_dicom(paths: Sequence[Path]) -> SourcePullback:
+    """Read a pullback.
+
+    Args:
+        paths: one file, or those of single frames in their order.
+
+    Raises:
+        InputError: it cannot be read; frames of different shapes.
+    """
+    first = _open(paths[0])
+    notes: list[str] = []
+    frames = _frames(paths[0], first, notes)
+    if len(paths) > 1:
+        found = [frames]
+        for path in paths[1:]:
+            found.append(_frames(path, _open(path), []))
+            if found[-1].shape[1:] != frames.shape[1:] or found[-1].dtype != frames.dtype:
+                fault = f"has frames {found[-1].shape[1:]}, those of the first file are {frames.shape[1:]}"
+                raise InputError(path, fault, "put each pullback into its own folder")
+        frames = np.concatenate(found)
+    polar = first.get("Modality") == "IVOCT" and first.get("PresentationIntentType") == "FOR PROCESSING"
+    spacing = _spacing(first, polar, notes)
+    pitch = _pitch(first, notes)
+    return SourcePullback(frames, spacing, pitch, "polar" if polar else None, notes=tuple(notes))
+
+
+def _open(path: Path) -> Dataset:
+    try:
+        return open_dicom(path)
+    except Exception as error:  # pydicom has many kinds
+        raise unreadable(path, error) from error
+
+
+def _frames(path: Path, dataset: Dataset, notes: list[str]) -> np.ndarray:
+    """`(F, H, W)`, or `(F, H, W, 3)` of colours: palettes are applied, YBR comes as RGB, MONOCHROME1 is inverted."""
+    try:
+        _count_frames(dataset, notes)
+        interpretation = dataset.PhotometricInterpretation
+    except Exception as error:  # empty or missing elements
+        raise unreadable(path, error) from error
+    frames = decoded(path, dataset, pixel_array)
+    if interpretation == "PALETTE COLOR":
+        frames = decoded(path, dataset, lambda dataset: apply_color_lut(frames, dataset))
+        if frames.dtype == np.uint16:  # the value is in the high byte, or in the low one where the high one is empty
+            frames = (frames >> 8 if frames.max() > 255 else frames).astype(np.uint8)
+    elif interpretation == "MONOCHROME1":
+        frames = ~frames if dataset.PixelRepresentation else 2**dataset.BitsStored - 1 - frames
+    colour = dataset.get("SamplesPerPixel", 1) > 1 or interpretation == "PALETTE COLOR"
+    return frames[None] if frames.ndim == (3 if colour else 2) else frames
+
+
+def _count_frames(dataset: Dataset, notes: list[str]) -> None:
+    """Mend a NumberOfFrames that is missing or empty, from the length of uncompressed pixel data."""
+    if dataset.get("NumberOfFrames") or "PixelData" not in dataset or dataset.file_meta.TransferSyntaxUID.is_compressed:
+        return
+    pixel = dataset.get("SamplesPerPixel", 1) * dataset.BitsAllocated // 8
+    dataset.NumberOfFrames = max(1, len(dataset.PixelData) // (dataset.Rows * dataset.Columns * pixel))
+    if dataset.NumberOfFrames > 1:
+        notes.append(f"the header has no NumberOfFrames; there are pixels of {dataset.NumberOfFrames} frames")
+
+
+def _spacing(dataset: Dataset, polar: bool, notes: list[str]) -> float | None:
+    """Distance of columns in mm, from the first element that states one; others that contradict it are told."""
+    measures = _first_item(_first_item(dataset, "SharedFunctionalGroupsSequence"), "PixelMeasuresSequence")
+    stated: dict[str, tuple[float, ...]] = {}
+    if polar and (depth := _positive(dataset.get("ALinePixelSpacing"))):
+        stated["ALinePixelSpacing"] = (depth,)
+    if not polar:
+        for name, holder in (("PixelSpacing", dataset), ("PixelMeasuresSequence", measures)):
+            pair = tuple(_positive(value) for value in holder.get("PixelSpacing") or ())
+            if len(pair) == 2 and all(pair):
+                stated[name] = (pair[1], pair[0])
+        if pair := region_spacing(dataset, notes):
+            stated["SequenceOfUltrasoundRegions"] = pair
+    if not stated:
+        return None
+    name, values = next(iter(stated.items()))
+    notes.append(f"pixel spacing {values[0]:g} mm, by {name}")
+    if len(values) > 1 and abs(values[1] - values[0]) > SAME * values[0]:
+        told = f"{name} states {values[0]:g} mm between columns and {values[1]:g} mm between rows"
+        notes.append(Doubt(f"{told}; {values[0]:g} mm is taken for both (--depth_spacing_mm)"))
+    for other, found in stated.items():
+        if abs(found[0] - values[0]) > SAME * values[0]:
+            told = f"{other} states {found[0]:g} mm, {name} {values[0]:g} mm"
+            notes.append(Doubt(f"{told}: {values[0]:g} mm is taken (--depth_spacing_mm)"))
+    return values[0]
+
+
+def _pitch(dataset: Dataset, notes: list[str]) -> float | None:
+    """Distance of frames in mm: stated, or pullback rate times the time of a frame."""
+    measures = _first_item(_first_item(dataset, "SharedFunctionalGroupsSequence"), "PixelMeasuresSequence")
+    spacings = (_positive(holder.get("SpacingBetweenSlices")) for holder in (dataset, measures))
+    stated = next((value for value in spacings if value), None)
+    rate, frame_ms = _positive(dataset.get("IVUSPullbackRate")), _frame_ms(dataset, notes)
+    computed = rate * frame_ms / 1000 if rate and frame_ms else None  # mm/s times ms
+    if stated and computed and abs(stated - computed) > SAME * stated:
+        told = f"SpacingBetweenSlices is {stated:g} mm, pullback rate times frame time {computed:g} mm"
+        notes.append(Doubt(f"{told}: {stated:g} mm is taken (--frame_pitch_mm)"))
+    if stated or computed:
+        by = "SpacingBetweenSlices" if stated else f"{rate:g} mm/s times {frame_ms:g} ms"
+        notes.append(f"frame pitch {stated or computed:g} mm, by {by}")
+    return stated or computed
+
+
+def _frame_ms(dataset: Dataset, notes: list[str]) -> float | None:
+    """Time from frame to frame, ms: FrameTime, or the median of FrameTimeVector, whose first entry is 0."""
+    if time := _positive(dataset.get("FrameTime")):
+        return time
+    vector = dataset.get("FrameTimeVector")
+    # pydicom gives a vector of one value as a number
+    steps = [float(step) for step in np.atleast_1d(vector if vector is not None else []).tolist()][1:]
+    if not steps or (middle := float(np.median(steps))) <= 0:
+        return None
+    if max(steps) - min(steps) > UNEVEN * middle:
+        told = f"frames are {min(steps):g} to {max(steps):g} ms apart; {middle:g} is taken for all"
+        notes.append(Doubt(f"{told} (--frame_pitch_mm)"))
+    return middle
+
+
+def _positive(value: object) -> float | None:
+    """A number above 0, else None: exports write 0 for what they do not know."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < float("inf") else None
+
+
+def _first_item(dataset: Dataset, keyword: str) -> Dataset:
+    sequence = dataset.get(keyword)
+    return sequence[0] if sequence else Dataset()

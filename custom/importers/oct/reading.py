@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Pullbacks from files into arrays: DICOM, folders of images, TIFF stacks, NumPy arrays."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from skimage.io import imread
+
+from custom.errors import InputError
+from custom.importers.decoding import unreadable
+from custom.importers.dicom_files import is_dicom
+from custom.importers.oct.dicom import read_dicom
+from custom.importers.oct.source import OctSource, SourcePullback
+
+IMAGES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
+ARRAYS = (".npz", ".npy")
+MAX_LABELS = 8
+"""Whole values that a label map has at most; frames have more."""
+SAMPLED_FRAMES = 8
+
+
+def read_source(source: OctSource, label_like: str = "refuse") -> SourcePullback:
+    """Read a pullback that :func:`custom.importers.oct.sources.find_sources` has found.
+
+    Args:
+        source: it.
+        label_like: "refuse" frames of a few whole values, as masks are, or take them for an "image".
+
+    Raises:
+        InputError: it cannot be read, or is not a stack of equal gray or RGB frames.
+    """
+    path = source.path
+    suffix = path.suffix.lower()
+    if path.is_dir() and not is_dicom(source.files[0]):
+        found = SourcePullback(_read_images(source.files))
+    elif path.is_dir():
+        found = read_dicom(source.files)
+    elif suffix in ARRAYS:
+        found = _read_array(path)
+    elif is_tiff_stack(path):
+        found = SourcePullback(_decode(path, tifffile.imread))
+    elif suffix in IMAGES:
+        raise InputError(path, "is one frame only", "give its folder as --input")
+    elif is_dicom(path):
+        found = read_dicom(source.files)
+    else:
+        raise InputError(path, "is neither DICOM, image nor array", "export the pullback in one of these formats")
+    return _checked(path, found, label_like)
+
+
+def is_tiff_stack(path: Path) -> bool:
+    """Whether a file is a TIFF of several pages."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return False
+    try:
+        with tifffile.TiffFile(path) as file:
+            return len(file.series[0].shape) - ("S" in file.series[0].axes) > 2
+    except (tifffile.TiffFileError, OSError, IndexError):
+        return False  # told of when it is read as a frame
+
+
+def _decode(path: Path, reader: Callable[[Path], np.ndarray]) -> np.ndarray:
+    # Decoders of several libraries, each with its own exceptions: whatever stops one is a fault of the file.
+    try:
+        return reader(path)
+    except Exception as error:
+        raise unreadable(path, error) from error
+
+
+def _read_images(paths: Sequence[Path]) -> np.ndarray:
+    frames: np.ndarray | None = None
+    for k, path in enumerate(paths):
+        frame = _decode(path, imread)
+        if frame.ndim == 3:  # without alpha
+            frame = frame[..., :3] if frame.shape[2] > 2 else frame[..., 0]
+        if frames is None:
+            frames = np.empty((len(paths), *frame.shape), frame.dtype)
+        if (frame.shape, frame.dtype) != (frames.shape[1:], frames.dtype):
+            fault = f"is {frame.shape} {frame.dtype}, the first frame is {frames.shape[1:]} {frames.dtype}"
+            raise InputError(path, fault, "put each pullback into its own folder")
+        frames[k] = frame
+    return frames
+
+
+def _read_array(path: Path) -> SourcePullback:
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return SourcePullback(content)
+        with content:
+            arrays = dict(content)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise unreadable(path, error) from error
+    stacks = [name for name, array in arrays.items() if array.ndim in (3, 4)]
+    name = "frames" if "frames" in arrays else stacks[0] if len(stacks) == 1 else None
+    if name is None:
+        raise InputError(path, f"has {len(stacks)} stacks of frames", 'name the one to use "frames"')
+    overlay = arrays.get("overlay_mask")
+    return SourcePullback(arrays[name], overlay=None if overlay is None else overlay != 0)
+
+
+def _checked(path: Path, source: SourcePullback, label_like: str) -> SourcePullback:
+    frames = source.frames
+    colour = frames.ndim == 4 and frames.shape[3] == 3
+    if frames.ndim != 3 and not colour:
+        raise InputError(path, f"has shape {frames.shape}", "give frames (F, H, W) or (F, H, W, 3)")
+    if len(frames) < 2:
+        raise InputError(path, "has one frame only", "give at least two frames")
+    if frames.dtype.kind not in "iuf" or (colour and frames.dtype != np.uint8):
+        raise InputError(path, f"has {frames.dtype} values", "give gray integers or floats, or 8-bit RGB")
+    if not np.isfinite([frames.min(), frames.max()]).all():
+        raise InputError(path, "has NaN or Inf", "mend or remove those frames")
+    if frames.min() == frames.max():
+        raise InputError(path, f"is constant, every value is {frames.min()}", "check the export")
+    if label_like == "refuse" and len(values := _few_values(frames)):
+        told = ", ".join(f"{value:g}" for value in values)
+        remedy = "leave it out, or say --label_like image if it is one"
+        raise InputError(path, f"holds only the values {told}, as masks do", remedy)
+    if source.overlay is not None and source.overlay.shape != frames.shape[1:3]:
+        fault = f"has an overlay mask {source.overlay.shape} for frames {frames.shape[1:3]}"
+        raise InputError(path, fault, "give a mask of the size of a frame")
+    return source
+
+
+def _few_values(frames: np.ndarray) -> np.ndarray:
+    """The values of frames if they are as few and whole as those of a label map, else none."""
+    picked = frames[np.linspace(0, len(frames) - 1, min(len(frames), SAMPLED_FRAMES)).round().astype(int)]
+    values = np.unique(picked)
+    few = len(values) <= MAX_LABELS and (values == np.rint(values)).all()
+    return values if few else np.array([])
