@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import shlex
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
