@@ -86,7 +86,13 @@ def main(package, schema):
     step("verify_net_in_out")
 
     known = scan(here / "in", modality, 6 if name == "calid_cine" else 0)
-    options = {"device": BRIEF["device"], **fewest, "factor": 2, "dataset_dir": str(here / "in"), "output_dir": str(here / "out")}
+    options = {
+        "device": BRIEF["device"],
+        **fewest,
+        "factor": 2,
+        "dataset_dir": str(here / "in"),
+        "output_dir": str(here / "out"),
+    }
     flow = workflow(bundle, "inference", "infer", **options)
     assert Path(flow.bundle_root) == bundle
     flow.run()
