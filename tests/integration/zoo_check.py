@@ -48,7 +48,7 @@ def workflow(bundle, config, kind, **options):
     """A workflow of one config with those of the options that it has."""
     file = bundle / "configs" / f"{config}.json"
     known = json.loads(file.read_text())
-    options = {name: value for name, value in options.items() if name in known}
+    options = {name: value for name, value in options.items() if name.partition("#")[0] in known}
     flow = ConfigWorkflow(str(file), workflow_type=kind, logging_file=False, **options)
     flow.initialize()
     assert flow.check_properties() == [], flow.check_properties()
@@ -107,6 +107,8 @@ def main(package, schema):
     options = {**BRIEF, "phantom_dir": str(here / "phantom"), "output_dir": str(here / "run")}
     small = OCT if modality == "OCT" else {**CMR, "num_phases": 6 if name == "calid_cine" else 2}
     options |= {"phantom": small, "phases": 6 if name == "calid_cine" else 0}
+    if hasattr(network, "fixed_size") and network.fixed_size:  # of one size, and of many megabytes at that
+        options |= {"network_def#network#image_size": 32, "network_def#network#window_size": 8}
     if name == "dmcvr":
         options["segmentation_weights"] = sibling(package, here, "medformer_sax")
     flow = workflow(bundle, "train", "train", **options)

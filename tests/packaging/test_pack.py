@@ -46,7 +46,7 @@ def bundle(tmp_path):
 
 
 def run(code, cwd):
-    return subprocess.run([sys.executable, "-c", FORGET + code], cwd=cwd, capture_output=True, text=True, timeout=300)
+    return subprocess.run([sys.executable, "-c", FORGET + code], cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
 def test_the_same_bytes_twice(package, tmp_path):
