@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: help setup demo demo-calid demo-calid-cine test test-label lint clean
+.PHONY: help setup demo demo-calid demo-calid-cine bundles test-bundles test test-label lint clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -57,6 +57,12 @@ demo-calid: setup ## the same for cardiac MR: densify a simulated short-axis cin
 
 demo-calid-cine: setup ## and with all phases at once (outputs/demo/calid_cine)
 	$(call DEMO_CMR,calid_cine,--phantom\#num_phases 8,--epoch_length 10 --autoencoder_epochs 2 --denoiser_epochs 2 --denoiser_batch_size 1 --autoencoder_lr 1e-4 --denoiser_lr 1e-4,2)
+
+bundles: setup ## Model Zoo packages of all bundles (dist/<name>_v<version>.zip)
+	$(RUN) -m custom.packaging
+
+test-bundles: setup ## every package in an environment of its own, as its users have it (half an hour)
+	TEST_BUNDLES=all $(RUN) -m pytest -s tests/integration/test_packages.py
 
 test: setup ## the whole test suite
 	$(RUN) -m pytest

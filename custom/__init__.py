@@ -2,5 +2,3 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """Shared rooms of the slice-interpolation bundles; configs name what is here by `_target_`."""
-
-__version__ = "0.1.0"

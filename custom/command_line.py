@@ -3,7 +3,9 @@
 
 """What every bundle command does first: options that exist, a device that exists, one line for a mistake, no chatter.
 
-First entry of `initialize` in every config: `{"_target_": "custom.command_line.start", "device": "@device"}`.
+In `initialize` of every config, after the bundle's folder was put on the path, where a packed bundle has this package:
+`["$sys.path.insert(0, @bundle_root)", {"_target_": "custom.command_line.start", "device": "@device"}, ...]`. MONAI
+itself puts it there when `initialize` is over.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from custom.errors import report_input_errors
+from custom.paths import check_one_code
 
 RUN_OPTIONS = {
     "run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file",
@@ -29,13 +32,14 @@ EXCLUSIVE = (("factor", "target_spacing"),)
 
 
 def start(device: torch.device | str | None = None) -> None:
-    """Check the command line of `python -m monai.bundle run`, and make the process speak to its user.
+    """Check the command line of `python -m monai.bundle run` and the code, and make the process speak to its user.
 
     Args:
         device: where the networks go.
 
     Raises:
-        SystemExit: code 2, with one line on stderr: an option that no config has, or a device that is not there.
+        SystemExit: code 2, with one line on stderr: an option that no config has, a device that is not there, or code
+            that is not this bundle's.
     """
     report_input_errors()
     logging.getLogger("ignite").setLevel(logging.WARNING)
@@ -44,6 +48,7 @@ def start(device: torch.device | str | None = None) -> None:
     try:
         check_options(sys.argv)
         check_device(device)
+        check_one_code()
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -24,6 +24,17 @@ class InputError(ValueError):
         super().__init__(f"{path}: {fault}; {remedy}")
 
 
+class NotExportable(InputError):
+    """A network that TorchScript or ONNX cannot hold.
+
+    Args:
+        sentence: which network, why, and what to do instead.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        ValueError.__init__(self, sentence)
+
+
 class TooShort(InputError):
     """A scan with too few slices or frames for what is asked of it; others of the same list may have enough."""
 

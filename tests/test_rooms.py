@@ -17,13 +17,13 @@ import custom
 ROOT = Path(custom.__file__).parent
 #: Bottom to top. Rooms of one floor may know each other, as long as nothing runs in a circle.
 FLOORS = (
-    {"custom", "errors", "geometry", "paths", "files"},
+    {"custom", "errors", "geometry", "paths", "files", "version"},
     {"weights", "metrics", "diffusion", "phantoms", "scans"},
     {"networks"},
     {"interpolators"},
     {"inferers", "transforms", "data", "importers", "command_line"},
     {"training", "evaluation"},
-    {"pictures", "report", "papers"},
+    {"pictures", "report", "papers", "packaging"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 #: (from, to) -> why it is still there. To become shorter, never longer.

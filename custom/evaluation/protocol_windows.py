@@ -46,6 +46,7 @@ def protocol_windows(
     folder = Path(bundle_root(MAIN_BUNDLE[modality])) / "configs"
     parser = ConfigParser()
     parser.read_config([folder / "train.json", folder / "evaluate.json"])
+    parser["bundle_root"] = str(folder.parent)
     settings = dict(options or {}) | {"section": section, "seed": seed}
     if data is not None:
         settings["dataset_dir"] = str(data)

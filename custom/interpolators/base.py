@@ -9,9 +9,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import nn
+
+from custom.errors import NotExportable, report_input_errors
 
 _ON_GRID = 1e-4
 
@@ -56,6 +59,8 @@ class Interpolator(nn.Module):
         resampling: "linear" or "nearest", for positions that its reach does not lead to (`custom.inferers.plan`).
         batch_size: gaps, and tiles, that go through the network at once; None for any number.
         half_precision_safe: whether its networks may run under bfloat16 autocast.
+        one_pass: whether `forward` is one pass of a network, which TorchScript and ONNX can hold at any size. Samplers
+            and tiles are loops in Python: a trace of them keeps one run's draws and one size's tiles, and says nothing.
     """
 
     num_neighbours: int = 2
@@ -64,6 +69,22 @@ class Interpolator(nn.Module):
     resampling: str = "linear"
     batch_size: int | None = None
     half_precision_safe: bool = True
+    one_pass: bool = False
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """`forward`; refuses to be traced where a trace would not be the method."""
+        if not self.one_pass and (torch.jit.is_tracing() or torch.compiler.is_exporting()):
+            raise self._not_exported("the samplers and tiles of this method are Python; run inference.json instead")
+        return super().__call__(*arguments, **options)
+
+    def __prepare_scriptable__(self) -> Interpolator:
+        """What `torch.jit.script` asks for first: a script cannot hold this class, a trace of a single pass can."""
+        remedy = "add --use_trace True" if self.one_pass else "run inference.json instead"
+        raise self._not_exported(f"TorchScript cannot compile it; {remedy}")
+
+    def _not_exported(self, why: str) -> NotExportable:
+        report_input_errors()  # the commands that export do not run `initialize`
+        return NotExportable(f"{type(self).__name__} is not exported: {why}")
 
     def validate(self) -> None:
         """Raise ValueError, in one line, if an option is out of its range.

@@ -34,6 +34,8 @@ class DirectInterpolator(Interpolator):
         ValueError: the network has an even number of outputs, none of which is the middle.
     """
 
+    one_pass = True
+
     def __init__(
         self,
         network: nn.Module,

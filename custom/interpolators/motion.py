@@ -44,6 +44,8 @@ class MotionInterpolator(Interpolator):
         batch_size: slices, and tiles, that go through the network at once.
     """
 
+    one_pass = True
+
     def __init__(
         self,
         network: MotionNetwork | Mapping[str, Any] | None = None,
@@ -70,7 +72,7 @@ class MotionInterpolator(Interpolator):
         Returns:
             The slice, `(B, 1, H, W)`, not clamped; or slice, blend and log of the expected error, `(B, 3, H, W)`.
         """
-        positions = image.new_full((len(image),), 0.5) if positions is None else positions
+        positions = image.new_full((image.shape[0],), 0.5) if positions is None else positions
         if not parts:
             return self._look(image, positions).image
         found = self.network(image, positions)

@@ -19,8 +19,8 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
-from custom import __version__
 from custom.data.fingerprint import datalist_fingerprint, file_fingerprint
+from custom.version import VERSION
 
 _NOT_SHAPING = ("data", "num_draws", "cache_gib")
 """Arguments of a data set that do not change what it draws; "data" is taken by its content."""
@@ -60,7 +60,7 @@ def stage_record(
         TypeError: an option of which nothing can be said.
     """
     hashes = {name: None if path is None else file_fingerprint(path) for name, path in (weights or {}).items()}
-    record = {"code": __version__, "weights": hashes, **described(options)}
+    record = {"code": VERSION, "weights": hashes, **described(options)}
     if isinstance(data, Dataset):
         shaping = {name: item for name, item in _arguments(data).items() if name not in _NOT_SHAPING}
         record["dataset"] = {"class": _name(type(data)), **described(shaping)}

@@ -20,7 +20,7 @@ def test_a_scan_that_does_not_fit_is_told_and_the_others_are_done(tmp_path, capl
     for name, size in (("a_large", 64), ("b_small", 32)):
         values = np.random.default_rng(0).integers(0, 200, (size, size, 4), np.int16)
         nib.save(nib.Nifti1Image(values, np.diag([1.0, 1.0, 8.0, 1.0])), tmp_path / f"{name}.nii.gz")
-    config = ConfigParser.load_config_file(CONFIG)
+    config = ConfigParser.load_config_file(CONFIG) | {"bundle_root": str(CONFIG.parents[1])}
     config |= {"dataset_dir": str(tmp_path), "output_dir": str(tmp_path / "out"), "factor": 2, "device": "cpu"}
     parser = ConfigParser(config)
     network = parser.get_parsed_content("network_def")

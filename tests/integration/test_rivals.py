@@ -211,9 +211,11 @@ def test_every_bundle_is_tested_here_or_at_length():
 def test_training_writes_beside_the_bundle_unless_told_otherwise(phantom, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in (path.name for path in FOLDER.iterdir() if (path / "configs").is_dir()):
-        parser = ConfigParser(load(name, "train.json"))
+        workflow = ConfigWorkflow(paths(name, TRAIN), workflow_type="train", logging_file=False, **CPU)
         for folder in ("output_dir", "ckpt_dir"):
-            assert Path(parser.get_parsed_content(folder)).is_relative_to(tmp_path / "runs" / name)
+            workflow.add_property(folder, required=True, config_id=folder)
+        workflow.initialize()
+        assert Path(workflow.output_dir) == tmp_path / "runs" / name and Path(workflow.ckpt_dir).parent.name == name
     shipped = FOLDER / "unet_regression" / "models"
     before = {path: path.read_bytes() for path in shipped.rglob("*") if path.is_file()}
     size = {"crop_size": [32, 32], "batch_size": 2, "epoch_length": 2, "epochs": 1, "val_windows": 1}

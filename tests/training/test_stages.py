@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import shlex
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +13,6 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from custom.errors import InputError
-from custom.paths import run_dir
 from custom.training.cycle_task import CycleTask
 from custom.training.handlers import WarmupEMA
 from custom.training.session import Session, inference_command
@@ -150,8 +148,3 @@ def test_latents_of_a_codec_are_made_in_half_precision_where_the_engine_mixes_it
     latents = task.encode(codec, frames)
     assert asked == [(("cuda", torch.bfloat16), {"enabled": False})]
     assert latents.dtype == torch.float32 and torch.equal(latents, codec.encode_latents(frames))
-
-
-def test_a_training_writes_below_the_working_directory_by_default(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert Path(run_dir("/somewhere/bundles/calid")) == tmp_path / "runs" / "calid" and not list(tmp_path.iterdir())
