@@ -16,11 +16,12 @@ import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
-from custom.phantoms.cmr_anatomy import CmrLabel, Heart
+from custom.phantoms.cmr_anatomy import Heart
 from custom.phantoms.cmr_scanner import Scanner, displace, slice_profile
 from custom.phantoms.cmr_thorax import Thorax
 from custom.phantoms.cmr_views import LANDMARKS, CmrStack, cut_long_axis
 from custom.phantoms.dataset import is_written, save_patient, write_split
+from custom.scans.labels import CmrLabel
 
 __all__ = ["CmrLabel", "CmrPhantomConfig", "CmrStack", "cut_long_axis", "simulate_heart", "write_cmr_dataset"]
 

@@ -11,9 +11,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from custom.phantoms.cmr_anatomy import CmrLabel, Heart
+from custom.phantoms.cmr_anatomy import Heart
 from custom.phantoms.cmr_fields import Noise3d, cover, ellipsoid, tube
 from custom.phantoms.cmr_motion import Chamber
+from custom.scans.labels import CmrLabel
 
 SEEDS = (0, 1, 3, 5)
 STEP_MM = 2.5
