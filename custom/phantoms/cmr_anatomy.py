@@ -49,23 +49,36 @@ class Heart(BeatingHeart):
         self.coronaries = self.bodies.coronaries
         self._draw_papillaries(rng)
         self._draw_surface(rng)
+        # A dilated left ventricle does not drag the right along.
+        self._widen_right_ventricle(volume * rng.uniform(0.85, 1.25) * min(1.0, 170 / volume) ** 0.6)
 
     def _draw_right_ventricle(self, rng: np.random.Generator) -> None:
         angle = np.pi + np.deg2rad(rng.uniform(-25, 20))
         self.right_axis = np.cos(angle), np.sin(angle)
         reach = rng.uniform(24, 46)
         self.right_shape = rng.uniform(0.72, 0.95), reach, self.size * rng.uniform(0.9, 1.2), rng.uniform(0.004, 0.011)
-        self.right_apex = self.length * rng.uniform(0.05, 0.28)
-        self.right_ejection = rng.uniform(0.15, 0.4)
+        self.right_apex = self.length * rng.uniform(0.0, 0.18)
+        self.right_ejection = rng.uniform(0.27, 0.45)
         self.right_wall = rng.uniform(2.5, 4.5)
-        level = rng.uniform(0.35, 0.55) * self.length
-        self.band = self._band_at(level)
+        self.band_level = rng.uniform(0.35, 0.55) * self.length
 
-    def _band_at(self, level: float) -> tuple[np.ndarray, np.ndarray]:
-        """The moderator band, from the septum to the free wall of the right ventricle."""
-        near, far = 0.9 * self.size, self.right_shape[0] * self.size + 0.9 * self.right_shape[1]
+    def _widen_right_ventricle(self, volume_ml: float) -> None:
+        """Give the right ventricle its volume at end-diastole, and tie the moderator band into it."""
+        place, reach, breadth, wrap = self.right_shape
+        axes = np.arange(-150, 60, 5.0), np.arange(-95, 95, 5.0), np.arange(0, self.length + 12, 5.0)
+        x, y, z = (axis.astype(np.float32) for axis in np.meshgrid(*axes, indexing="ij"))
+        outside = x * x + y * y > self.epi.square(z)
+        low, high = 0.4, 2.5
+        for _ in range(10):
+            gain = (low + high) / 2
+            # Breadth follows reach only in part: a wide right ventricle bulges, the septum stays.
+            self.right_shape = place, reach * gain, breadth * gain**0.4, wrap / gain**0.4
+            volume = np.sum((self._right_ventricle(x, y, z, 0.0) < 0) & outside) * 5.0**3 / 1000
+            low, high = (gain, high) if volume < volume_ml else (low, gain)
+        near, far = 0.9 * self.size, place * self.size + 0.9 * self.right_shape[1]
         ux, uy = self.right_axis
-        return np.array([near * ux, near * uy, level]), np.array([far * ux - 10 * uy, far * uy, level - 12])
+        level = self.band_level
+        self.band = np.array([near * ux, near * uy, level]), np.array([far * ux - 10 * uy, far * uy, level - 12])
 
     def reach_mm(self) -> tuple[float, float, float]:
         left = self.right_shape[0] * self.size + self.right_shape[1] + 22
