@@ -7,7 +7,7 @@
 
 `--labels` is a folder of `pat<NN>_labels.nii.gz` as HVSMR-2.0 gives them (1 LV, 2 RV, 3 LA, 4 RA, 5 AO, 6 PA, 7 SVC,
 8 IVC). Each heart is turned into the heart coordinates of the phantom, resampled and packed; one that has a small or no
-ventricle, or lies in the chest the other way round, is left out, and the log says why.
+ventricle or a huge atrium, or lies in the chest the other way round, is left out, and the log says why.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from custom.importers.intake import check_arguments
 logger = logging.getLogger("make_heart_shapes")
 
 SPACING_MM = 1.5
-LV, RV, LA = 1, 2, 3
+LV, RV, LA, RA = 1, 2, 3, 4
 LEAST_ML = {LV: 50.0, RV: 20.0}
+MOST_ML = {RA: 300.0}
 ABOVE_BASE_MM = 60.0  # what lies higher is cut off: no slice gets there
 SMOOTH_MM = 0.8
 TOUCH_MM = 2.0  # label maps leave a voxel or two free between chambers
@@ -59,13 +60,14 @@ def heart_frame(labels: np.ndarray, affine: np.ndarray) -> Frame:
         affine: voxels to mm, RAS+.
 
     Raises:
-        Unusable: a ventricle is small, the left atrium does not touch the left ventricle, or the heart is mirrored.
+        Unusable: a ventricle is small or an atrium huge, the left atrium does not touch the left ventricle, or the
+            heart is mirrored.
     """
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    for number, least in LEAST_ML.items():
+    for number in (*LEAST_ML, *MOST_ML):
         volume = np.sum(labels == number) * spacing.prod() / 1000
-        if volume < least:
-            raise Unusable(f"label {number} holds {volume:.0f} ml, fewer than {least:.0f}")
+        if not LEAST_ML.get(number, 0) <= volume <= MOST_ML.get(number, np.inf):
+            raise Unusable(f"label {number} holds {volume:.0f} ml")
 
     def places(mask: np.ndarray) -> np.ndarray:
         return np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]

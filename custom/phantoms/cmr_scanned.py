@@ -91,10 +91,10 @@ class ScannedHeart(BeatingHeart):
 
     def _draw_landmarks(self, rng: np.random.Generator) -> None:
         shape, rows = self.shape, self.shape.heights
-        middle = np.searchsorted(rows, 0.55 * self.length)
         turn = np.arange(NUM_ANGLES) * (2 * np.pi / NUM_ANGLES)
-        beside = shape.right_reach[middle] > 4
-        pull = np.exp(1j * turn) @ np.where(beside, shape.right_reach[middle], 0)
+        low, high = np.searchsorted(rows, (0.3 * self.length, 0.9 * self.length))
+        beside = shape.right_reach[low:high].mean(axis=0)
+        pull = np.exp(1j * turn) @ beside
         ux, uy = pull.real / abs(pull), pull.imag / abs(pull)
         self.right_axis = ux, uy
 
@@ -108,7 +108,8 @@ class ScannedHeart(BeatingHeart):
         wide = float(np.interp(level, rows, shape.right_reach.max(axis=1)))
         self.band = on_ring(towards, level, -2.0), on_ring(towards, level - 12, 0.9 * wide)
         # Grooves run where the right ventricle's edges lie, in front and behind.
-        edges = [towards + side * 0.5 * np.mean(beside) * 2 * np.pi for side in (1, -1)]
+        half = np.pi * np.mean(beside > 0.2 * beside.max())
+        edges = [towards + half, towards - half]
         self.coronaries = [
             (on_ring(angle, 0.95 * self.length, 3), on_ring(angle, 0.25 * self.length, 2), radius)
             for angle, radius in zip(edges, (2.2, 1.8), strict=True)
