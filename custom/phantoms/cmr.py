@@ -49,6 +49,7 @@ class CmrPhantomConfig:
         scanned_share: share of patients, 0 to 1, whose heart has the shape of a scanned one (`ScannedHeart`); the
             others' is analytic (`Heart`).
         held_out: draw scanned shapes from those kept for validation and test patients, else from the others.
+        shortening: whether the heart shortens along its axis; without, its tissue stays in its slices.
     """
 
     num_phases: int = 4
@@ -62,6 +63,7 @@ class CmrPhantomConfig:
     oblique: bool = True
     scanned_share: float = 0.0
     held_out: bool = False
+    shortening: bool = True
 
 
 def simulate_heart(config: CmrPhantomConfig, seed: int) -> CmrStack:
@@ -81,6 +83,8 @@ def simulate_heart(config: CmrPhantomConfig, seed: int) -> CmrStack:
     streams = [np.random.default_rng([seed, stream]) for stream in range(3)]
     scanned = np.random.default_rng([seed, 5]).uniform() < config.scanned_share
     heart = ScannedHeart(streams[0], config.held_out) if scanned else Heart(streams[0])
+    if not config.shortening:
+        heart.cycle = replace(heart.cycle, descent_mm=0.0)
     middle = heart.length / 2
     scanner = Scanner.draw(streams[1], middle)
     chosen = {
