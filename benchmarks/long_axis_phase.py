@@ -12,8 +12,8 @@ slice is left out and predicted, phase by phase, by the mean of two images: of t
     same      at the phase itself, as the bundles do it;
     other     at phases of their own, the pair that serves the *other* slices of this scan best at this phase;
     both      the mean of the two, weighted as serves the other slices best;
-    oracle    at the pair of phases that is best for this very slice: a bound, for it sees the truth. Part of its gain is
-              freedom of choice: the phantom without shortening, where there is nothing to find, tells how much.
+    oracle    at the pair of phases that is best for this very slice: a bound, for it sees the truth. Part of its gain
+              is freedom of choice: the phantom without shortening, where there is nothing to find, tells how much.
 
 `other` and `both` use nothing that a user does not have: the slices that were acquired. PSNR in dB, of 128 mm around
 the heart, and the mean gain over `same` with its standard error over slices. Images are averaged as they are: whether a

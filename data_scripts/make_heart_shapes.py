@@ -35,6 +35,7 @@ SPACING_MM = 1.5
 LV, RV, LA, RA = 1, 2, 3, 4
 LEAST_ML = {LV: 50.0, RV: 20.0}
 MOST_ML = {RA: 300.0}
+LEAST_RIGHT = 0.7  # volume of the right ventricle over that of the left
 ABOVE_BASE_MM = 60.0  # what lies higher is cut off: no slice gets there
 SMOOTH_MM = 0.8
 TOUCH_MM = 2.0  # label maps leave a voxel or two free between chambers
@@ -68,6 +69,8 @@ def heart_frame(labels: np.ndarray, affine: np.ndarray) -> Frame:
         volume = np.sum(labels == number) * spacing.prod() / 1000
         if not LEAST_ML.get(number, 0) <= volume <= MOST_ML.get(number, np.inf):
             raise Unusable(f"label {number} holds {volume:.0f} ml")
+    if np.sum(labels == RV) < LEAST_RIGHT * np.sum(labels == LV):
+        raise Unusable("the right ventricle is small against the left")
 
     def places(mask: np.ndarray) -> np.ndarray:
         return np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
