@@ -183,6 +183,17 @@ def test_right_ventricle_lies_beside_the_left_and_never_in_it() -> None:
         assert np.sum(labels == CmrLabel.RV_CAVITY) * 6.25 > 200
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_right_ventricle_is_as_large_as_the_left_and_empties(seed: int) -> None:
+    heart, step = heart_of(seed), 4.0
+    axes = np.arange(-150, 50, step), np.arange(-90, 90, step), np.arange(-4, heart.length + 14, step)
+    x, y, z = (axis.astype(np.float32) for axis in np.meshgrid(*axes, indexing="ij"))
+    end = [render(heart, x, y, z, phase)[1] for phase in (0.0, heart.cycle.end_systole)]
+    left, right = (np.sum(end[0] == label) for label in (CmrLabel.LV_CAVITY, CmrLabel.RV_CAVITY))
+    assert 0.5 < right / left < 1.45
+    assert 0.2 < 1 - np.sum(end[1] == CmrLabel.RV_CAVITY) / right < 0.7
+
+
 def test_noise_is_standard_smooth_and_periodic() -> None:
     noise = Noise3d(np.random.default_rng(0))
     points = np.random.default_rng(1).uniform(0, 400, (3, 20000)).astype(np.float32)
