@@ -85,7 +85,7 @@ def cmr_phantom_scan(folder: str | Path, acquisition: dict | None = None) -> Pat
     folder = Path(folder)
     with idist.one_rank_first(local=True):
         (folder / "labels").mkdir(parents=True, exist_ok=True)
-        config = CmrPhantomConfig(**{**PHANTOM_SCAN, **(acquisition or {})})
+        config = CmrPhantomConfig(**{**PHANTOM_SCAN, "held_out": True, **(acquisition or {})})
         write_cmr_patient(folder, "CMR01", config, patient_seed(0, 0, "test"))
     return folder
 

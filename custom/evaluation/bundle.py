@@ -19,8 +19,9 @@ from custom.evaluation.windows import WindowGroups
 from custom.interpolators.base import Interpolator
 from custom.interpolators.classical import LinearFrames, NearestFrame
 from custom.interpolators.optical_flow import FlowMidpoint
+from custom.metrics.efficientnet_lite import load_lite0
 from custom.metrics.inception import load_inception
-from custom.metrics.perceptual import load_lpips
+from custom.metrics.perceptual import load_lpips, load_st_lpips
 
 #: What stands in every table of a modality. The first two are the floor; paired differences are with the second.
 BESIDE: dict[str, dict[str, type[Interpolator]]] = {
@@ -86,8 +87,9 @@ class BundleEvaluation:
         common = {"device": device, "modality": modality, "baseline": list(beside)[1], "networks": Networks(device)}
         common |= {"oracles": {"Autoencoder": CodecOf(own)} if own.has_codec else {}, "val_handlers": handlers}
         common |= {"coordinates": "polar" if modality == "oct" else "cartesian", "lpips": load_lpips(lpips_weights)}
+        common["st_lpips"] = load_st_lpips()
         if modality != "oct":
-            common["inception"] = load_inception(inception_weights)
+            common |= {"inception": load_inception(inception_weights), "lite0": load_lite0()}
         common |= options
         timed_rows = stepped if timed_steps is not None else ()
         timed = {name: rows[name].at(num_inference_steps=timed_steps) for name in timed_rows}

@@ -66,7 +66,7 @@ class Outcome:
     Attributes:
         rows: of `metrics.csv`.
         examples: row name -> its frames of the example windows, `(n, factor - 1, *space)`, float16.
-        features: row name -> Inception features of all its frames, `(N, F)`; empty without the extractor.
+        features: "<extractor>/<row name>" -> features of all its frames, `(N, F)`; empty without extractors.
         labelled: row name -> its frames of the windows that have a label, `(n, factor - 1, *space)`, float16.
     """
 
@@ -83,10 +83,11 @@ class Scorer:
     modality: Modality
     device: torch.device
     lpips: nn.Module | None
-    inception: nn.Module | None
+    extractors: Mapping[str, nn.Module]
     seed: int
     batch_size: int
     amp: bool
+    st_lpips: nn.Module | None = None
 
     @torch.no_grad()
     def score(self, cell: Cell, subject: Any, dataset: Dataset, wanted: Sequence[int], num_samples: int = 1) -> Outcome:
@@ -119,8 +120,8 @@ class Scorer:
                 samples, seconds, inputs = predict(items)
                 for result in self._results(cell, items, samples, seconds):
                     outcome.rows += self._rows(cell, items, inputs, result)
-                    if self.inception is not None:
-                        features[result.name].append(self.features(result.frames))
+                    for key in self.extractors:
+                        features[f"{key}/{result.name}"].append(self.features(key, result.frames))
                     for index, item, frames in zip(indices, items, result.frames, strict=True):
                         if index in wanted or "label" in item:
                             kept = frames[:, 0].cpu().numpy().astype(np.float16)
@@ -135,15 +136,16 @@ class Scorer:
         outcome.labelled = {name: np.stack(kept) for name, kept in labelled.items()}
         return outcome
 
-    def features(self, frames: torch.Tensor) -> np.ndarray:
-        """Inception features of every 2D image of `(B, m, 1, *space)`, in the order window, step, phase."""
-        return self.inception(fold_phases(frames.flatten(0, 1)).to(self.device)).float().cpu().numpy()
+    def features(self, extractor: str, frames: torch.Tensor) -> np.ndarray:
+        """Features of every 2D image of `(B, m, 1, *space)`, in the order window, step, phase."""
+        images = fold_phases(frames.flatten(0, 1)).to(self.device)
+        return self.extractors[extractor](images).float().cpu().numpy()
 
     @torch.no_grad()
-    def truth_features(self, dataset: Dataset) -> np.ndarray:
+    def truth_features(self, extractor: str, dataset: Dataset) -> np.ndarray:
         """Those of the true unknown frames of a data set, in the same order."""
         return np.concatenate(
-            [self.features(stack_frames(items)[:, 1:-1]) for _, items in batches(dataset, self.batch_size)]
+            [self.features(extractor, stack_frames(items)[:, 1:-1]) for _, items in batches(dataset, self.batch_size)]
         )
 
     @torch.no_grad()
@@ -207,7 +209,7 @@ class Scorer:
         truth = stack_frames(items)[:, 1:-1].to(self.device).flatten(0, 1)
 
         def measure(frames: torch.Tensor) -> dict[str, list[float] | None]:
-            return score_frames(frames.flatten(0, 1), truth, self.lpips, self.modality.metrics)
+            return score_frames(frames.flatten(0, 1), truth, self.lpips, self.modality.metrics, self.st_lpips)
 
         per_sample = [measure(sample) for sample in samples]
         single = {

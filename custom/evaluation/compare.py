@@ -28,8 +28,9 @@ from custom.evaluation.samples import StochasticSamples
 from custom.evaluation.speed import measure_speed
 from custom.evaluation.steps import StepsSweep, at_steps
 from custom.files import atomic
+from custom.metrics.efficientnet_lite import load_lite0
 from custom.metrics.inception import load_inception
-from custom.metrics.perceptual import load_lpips
+from custom.metrics.perceptual import load_lpips, load_st_lpips
 
 BASELINE = "Linear"
 
@@ -118,9 +119,9 @@ class Comparison:
         timed = {}
         if settings.timed_steps is not None:
             timed = {label: self.methods[label].at(num_inference_steps=settings.timed_steps) for label in self.stepped}
-        common = {"lpips": load_lpips(settings.lpips_weights), "inception": None, "timed": timed}
+        common = {"lpips": load_lpips(settings.lpips_weights), "st_lpips": load_st_lpips(), "timed": timed}
         if self.modality.has_rfid:
-            common["inception"] = load_inception(settings.inception_weights)
+            common |= {"inception": load_inception(settings.inception_weights), "lite0": load_lite0()}
         common |= {"baseline": settings.baseline, "modality": settings.modality, "batch_size": settings.batch_size}
         window = self.windows.main[min(self.windows.main)][0]
         kept = self.output_dir / "parts"
@@ -205,7 +206,8 @@ class Comparison:
         level = {spec.label: self.methods[spec.label] for spec in self.specs if not spec.is_bundle}
         windows = self.windows.sweep or {min(benchmark.windows): benchmark.windows[min(benchmark.windows)]}
         scorer = benchmark.scorer
-        options = {"lpips": scorer.lpips, "inception": scorer.inception, "seed": scorer.seed, "device": self.device}
+        options = {"lpips": scorer.lpips, "st_lpips": scorer.st_lpips, "seed": scorer.seed, "device": self.device}
+        options |= {"inception": scorer.extractors.get("rfid"), "lite0": scorer.extractors.get("fd_lite0")}
         options |= {"modality": self.modality.key, "coordinates": self.coordinates, "batch_size": scorer.batch_size}
         options |= {"baseline": benchmark.baseline, "networks": self.networks, "val_handlers": self.handlers}
         StepsSweep(windows, methods, self.output_dir / "steps", level, **options).run()

@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from custom.evaluation.scoring import Metric
+from custom.metrics import efficientnet_lite, inception
 from custom.metrics.frechet import FEW_IMAGES
-from custom.metrics.inception import EXTRACTOR
 
 _COMMON = (
     "Intensities in [0, 1], data range 1; SSIM 11 x 11 Gaussian, sigma 1.5. "
     "Brackets: 95 % bootstrap interval over patients. Oracles see the images they are scored on. "
 )
 _PSNR, _LPIPS = Metric("psnr", "PSNR (dB)"), Metric("lpips", "LPIPS", digits=3, better="lower")
+_ST_LPIPS = Metric("st_lpips", "ST-LPIPS", digits=3, better="lower")
 _SSIM_PERCENT, _SSIM = Metric("ssim", "SSIM (%)", scale=100.0), Metric("ssim", "SSIM", digits=3)
 # The predecessor of CaLID's code measured SSIM on [-1, 1] images with data range 1 (B20).
 _SSIM_LEGACY = Metric("ssim_legacy", "SSIM of [-1, 1] images at range 1", digits=3)
@@ -32,7 +33,7 @@ class Modality:
         scan: what it is interpolated in, "pullback" or "stack".
         metrics: columns of the tables.
         protocol: what a reader must know, above the tables.
-        has_rfid: whether the tables have an rFID column.
+        has_rfid: whether the tables have columns of rFID and of FD-Lite0.
     """
 
     key: str
@@ -49,7 +50,7 @@ class Modality:
 
 def _oct() -> Modality:
     protocol = "Only frames between the given ones are scored. " + _COMMON
-    metrics = (_PSNR, _SSIM_PERCENT, _LPIPS, Metric("speckle_psnr", "PSNR, speckle filtered (dB)"))
+    metrics = (_PSNR, _SSIM_PERCENT, _LPIPS, _ST_LPIPS, Metric("speckle_psnr", "PSNR, speckle filtered (dB)"))
     return Modality("oct", "frame", "pullback", metrics, protocol, has_rfid=False)
 
 
@@ -58,14 +59,14 @@ def _cmr(key: str) -> Modality:
     protocol = "Only slices between the given ones are scored" + (
         ", phase by phase, and averaged over the phases. " if cine else ". "
     )
-    protocol += _COMMON + f"rFID: {EXTRACTOR}; it is biased upwards below {FEW_IMAGES} images, so their number stands "
-    protocol += "beside it. "
+    protocol += _COMMON + f"rFID: {inception.EXTRACTOR}; it is biased upwards below {FEW_IMAGES} images, so their "
+    protocol += f"number stands beside it. FD-Lite0: the same distance with {efficientnet_lite.EXTRACTOR}; no FID. "
     if cine:
         protocol += (
             "Temporal roughness: mean absolute second difference along the heart cycle, over that of the truth; "
         )
         protocol += "above 1 flickers, below 1 is smoothed. "
-    metrics = (_PSNR, _SSIM, _LPIPS, _SSIM_LEGACY) + ((_ROUGHNESS,) if cine else ())
+    metrics = (_PSNR, _SSIM, _LPIPS, _ST_LPIPS, _SSIM_LEGACY) + ((_ROUGHNESS,) if cine else ())
     return Modality(key, "slice", "stack", metrics, protocol, has_rfid=True)
 
 

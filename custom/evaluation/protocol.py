@@ -47,7 +47,7 @@ from custom.evaluation.cells import Cell, Scorer
 from custom.evaluation.methods import CodecOf, Method, Networks, described, fingerprint
 from custom.evaluation.modality import MODALITIES
 from custom.evaluation.records import read_rows, save_arrays, write_rows
-from custom.evaluation.rfid import add_rfid
+from custom.evaluation.rfid import FRECHET, add_rfid
 from custom.evaluation.summary import Line, summarise
 from custom.evaluation.survey import Survey, survey_windows
 from custom.files import atomic
@@ -75,13 +75,13 @@ class InterpolationBenchmark(Evaluator):
         oracles: name -> the codec of a method, or a callable that sees all frames.
         num_samples: name -> K for stochastic methods; with K > 1 their mean of K is a row as well.
         baseline: the method that the others are compared with, pair by pair.
-        lpips: `custom.metrics.perceptual.load_lpips()`; where that is None the tables say "not available".
+        lpips, st_lpips: see `custom.metrics.perceptual`; where one is None the tables say "not available".
         seed: of the stochastic methods.
         batch_size: windows per call of a method.
         amp: run the methods under autocast.
         coordinates: "polar" or "cartesian", for the axes of the figures.
         modality: "oct", "cmr" (slices) or "cmr_cine" (cine slices): measures and words of the tables.
-        inception: `custom.metrics.inception.load_inception()`; where that is None rFID is "not available".
+        inception, lite0: extractors of rFID and FD-Lite0, see `custom.metrics`; likewise.
         timed: name of a method -> the same method at the steps that the paper's generation time is given for (128).
         keep_labelled: keep what every method gives for windows that have a `label` (`labelled_frames`).
         networks: holds the network that runs; benchmarks that share it load a method once.
@@ -108,6 +108,8 @@ class InterpolationBenchmark(Evaluator):
         keep_labelled: bool = False,
         networks: Networks | None = None,
         val_handlers: Sequence | None = None,
+        st_lpips: nn.Module | None = None,
+        lite0: nn.Module | None = None,
     ) -> None:
         self.windows = {int(factor): dataset for factor, dataset in windows.items()}
         self.methods = {name: described(method) for name, method in methods.items()}
@@ -123,9 +125,10 @@ class InterpolationBenchmark(Evaluator):
             raise ValueError(f"{sorted(both)} cannot be the name of a method and of an oracle.")
         self.output_dir, self.baseline, self.coordinates = Path(output_dir), baseline, coordinates
         self.modality = MODALITIES[modality]
-        lpips, inception = (None if network is None else network.to(device) for network in (lpips, inception))
-        inception = inception if self.modality.has_rfid else None
-        self.scorer = Scorer(self.modality, torch.device(device), lpips, inception, seed, batch_size, amp)
+        lpips, st_lpips = (None if network is None else network.to(device) for network in (lpips, st_lpips))
+        given = {"rfid": inception, "fd_lite0": lite0} if self.modality.has_rfid else {}
+        extractors = {key: network.to(device) for key, network in given.items() if network is not None}
+        self.scorer = Scorer(self.modality, torch.device(device), lpips, extractors, seed, batch_size, amp, st_lpips)
         cells = [
             Cell(name, factor, is_oracle)
             for is_oracle, names in ((False, self.methods), (True, self.oracles))
@@ -158,7 +161,8 @@ class InterpolationBenchmark(Evaluator):
     def kept(self, name: str, *content: object) -> Path:
         """A file of finished work in `parts/`, its name `name` and a hash of all that decides what is in it."""
         scorer = self.scorer
-        options = (scorer.seed, scorer.amp, scorer.lpips is None, scorer.inception is None, self.modality.key)
+        options = (scorer.seed, scorer.amp, scorer.lpips is None, scorer.st_lpips is None, self.modality.key)
+        options += tuple(scorer.extractors)
         key = hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]
         return self.output_dir / "parts" / f"{re.sub(r'[^A-Za-z0-9_]+', '_', name)}_{key}.csv"
 
@@ -229,7 +233,7 @@ class InterpolationBenchmark(Evaluator):
             seconds = {name: self.generation_time(name) for name in self.timed}
             for line in self.summary:
                 line["gen_seconds"] = seconds.get(line["method"])
-        keys = [metric.key for metric in self.modality.metrics] + ["rfid"]
+        keys = [metric.key for metric in self.modality.metrics] + list(FRECHET)
         for line in self.summary:
             for key in keys:
                 if line.get(key) is not None:

@@ -55,7 +55,11 @@ _IMAGE_MEASURES: dict[str, Lpips] = {
 
 @torch.no_grad()
 def score_frames(
-    pred: torch.Tensor, truth: torch.Tensor, lpips: Lpips | None, metrics: Sequence[Metric]
+    pred: torch.Tensor,
+    truth: torch.Tensor,
+    lpips: Lpips | None,
+    metrics: Sequence[Metric],
+    st_lpips: Lpips | None = None,
 ) -> dict[str, list[float] | None]:
     """Every metric of every interpolated frame or slice; of a cine, the mean over its phases, each a 2D image.
 
@@ -64,18 +68,20 @@ def score_frames(
         truth: acquired, same shape and range.
         lpips: per-image distance of two `(N, 1, h, w)` stacks, or None where its weights are absent.
         metrics: which; "roughness" is for cines of at least three phases.
+        st_lpips: as `lpips`.
 
     Returns:
         Metric key -> N numbers, in the order of `metrics`; None for a metric that is not available.
     """
     images = [fold_phases(x) for x in (pred, truth)]
+    measures = _IMAGE_MEASURES | {"lpips": lpips, "st_lpips": st_lpips}
     scores: dict[str, list[float] | None] = {}
     for metric in metrics:
         if metric.key == "roughness":
             cine = pred.ndim == 5 and pred.shape[2] > 2
             scores[metric.key] = roughness_ratio(pred, truth).tolist() if cine else None
             continue
-        measure = lpips if metric.key == "lpips" else _IMAGE_MEASURES[metric.key]
+        measure = measures[metric.key]
         values = None if measure is None else measure(*images).reshape(len(pred), -1).mean(1).tolist()
         scores[metric.key] = values
     return scores

@@ -16,18 +16,19 @@ import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
-from custom.phantoms.cmr_anatomy import CmrLabel, Heart
-from custom.phantoms.cmr_scanner import Scanner, displace, slice_profile
+from custom.phantoms.cmr_acquisition import acquire
+from custom.phantoms.cmr_anatomy import Heart
+from custom.phantoms.cmr_scanned import ScannedHeart
+from custom.phantoms.cmr_scanner import Scanner
 from custom.phantoms.cmr_thorax import Thorax
 from custom.phantoms.cmr_views import LANDMARKS, CmrStack, cut_long_axis
 from custom.phantoms.dataset import is_written, save_patient, write_split
+from custom.scans.labels import CmrLabel
 
 __all__ = ["CmrLabel", "CmrPhantomConfig", "CmrStack", "cut_long_axis", "simulate_heart", "write_cmr_dataset"]
 
-VERSION = 2  # of the simulation: raise it when the same seed gives other images, so that written sets are made anew
+VERSION = 3  # of the simulation: raise it when the same seed gives other images, so that written sets are made anew
 BELOW_APEX_MM, ABOVE_BASE_MM = 8.0, 16.0
-SUBSLICE_MM = 1.0  # at most, between the thin slices that a slice is averaged from
-BLOCK = 6  # thin slices at a time: their arrays stay in the cache
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,13 @@ class CmrPhantomConfig:
         thickness_mm: of a slice; None draws 6 to 9 mm.
         extent_mm: from the middle of the first slice to the last; None reaches from 8 mm below the apex to about
             16 mm above the mitral plane at end-diastole.
-        breath_hold_mm: standard deviation, along either in-plane axis, of the shift of a slice.
+        breath_hold_mm: standard deviation, along each axis, of the shift of a slice: in plane and through it.
         noise: standard deviation of the noise relative to blood; None draws 0.01 to 0.045.
         oblique: whether the affine lies in the patient as a short-axis stack does, or along the axes of the world.
+        scanned_share: share of patients, 0 to 1, whose heart has the shape of a scanned one (`ScannedHeart`); the
+            others' is analytic (`Heart`).
+        held_out: draw scanned shapes from those kept for validation and test patients, else from the others.
+        shortening: whether the heart shortens along its axis; without, its tissue stays in its slices.
     """
 
     num_phases: int = 4
@@ -56,6 +61,9 @@ class CmrPhantomConfig:
     breath_hold_mm: float = 0.0
     noise: float | None = None
     oblique: bool = True
+    scanned_share: float = 0.0
+    held_out: bool = False
+    shortening: bool = True
 
 
 def simulate_heart(config: CmrPhantomConfig, seed: int) -> CmrStack:
@@ -73,7 +81,10 @@ def simulate_heart(config: CmrPhantomConfig, seed: int) -> CmrStack:
     """
     _check(config)
     streams = [np.random.default_rng([seed, stream]) for stream in range(3)]
-    heart = Heart(streams[0])
+    scanned = np.random.default_rng([seed, 5]).uniform() < config.scanned_share
+    heart = ScannedHeart(streams[0], config.held_out) if scanned else Heart(streams[0])
+    if not config.shortening:
+        heart.cycle = replace(heart.cycle, descent_mm=0.0)
     middle = heart.length / 2
     scanner = Scanner.draw(streams[1], middle)
     chosen = {
@@ -89,7 +100,10 @@ def simulate_heart(config: CmrPhantomConfig, seed: int) -> CmrStack:
     slices = np.arange(int(extent / config.pitch_mm + 1e-6) + 1) * config.pitch_mm - BELOW_APEX_MM
     place = np.array(heart.reach_mm()[:2]) @ scanner.plan[:2, :2] + scanner.shift_mm
     across = (np.arange(config.matrix) - (config.matrix - 1) / 2) * scanner.pixel_mm
-    image, labels = _acquire(config, seed, heart, thorax, scanner, (across + place[0], across + place[1], slices))
+    axes = across + place[0], across + place[1], slices
+    image, labels = acquire(
+        (heart, thorax, scanner), axes, config.pitch_mm, config.num_phases, config.breath_hold_mm, seed
+    )
     origin = np.array([across[0] + place[0], across[0] + place[1], slices[0]])
     affine = scanner.affine(origin, config.pitch_mm, middle, config.oblique)
     to_world = scanner.affine(np.zeros(3), 1.0, middle, config.oblique)
@@ -101,83 +115,18 @@ def simulate_heart(config: CmrPhantomConfig, seed: int) -> CmrStack:
     return CmrStack(image, labels, affine, landmarks, scanner.interval_ms)
 
 
-def _acquire(
-    config: CmrPhantomConfig,
-    seed: int,
-    heart: Heart,
-    thorax: Thorax,
-    scanner: Scanner,
-    axes: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels (X, Y, Z, T) of slices at scan coordinates `axes` in mm, averaged from thin slices."""
-    xs, ys, slices = axes
-    middle = heart.length / 2
-    # Thin slices at whole fractions of the pitch, so that every slice has one in its middle.
-    per_pitch = max(1, int(np.ceil(config.pitch_mm / SUBSLICE_MM - 1e-9)))
-    step = config.pitch_mm / per_pitch
-    reach = int(np.ceil(0.75 * scanner.thickness_mm / step))
-    thin = (np.arange(-reach, (len(slices) - 1) * per_pitch + reach + 1)) * step + slices[0]
-    profile = slice_profile(np.arange(-reach, reach + 1) * step, scanner.thickness_mm).astype(np.float32)
-    profile /= profile.sum()
-    weights = np.zeros((len(slices), len(thin)), np.float32)
-    for n in range(len(slices)):
-        weights[n, n * per_pitch : n * per_pitch + 2 * reach + 1] = profile
-    used = np.flatnonzero(weights.max(axis=0) > 1e-3)
-    blocks = [used[i : i + BLOCK] for i in range(0, len(used), BLOCK)]
-    box = _heart_box(heart, scanner, xs, ys)
-    width = 0.8 * scanner.pixel_mm
-
-    still = np.zeros((len(thin), len(xs), len(ys)), np.float32)
-    for block in blocks:
-        patient = scanner.to_patient(scanner.points(xs, ys, thin[block], middle), middle)
-        still[block] = thorax.signal(*patient, width)
-    field = scanner.sensitivity(scanner.to_patient(scanner.points(xs, ys, slices, middle), middle))
-
-    shape = (len(xs), len(ys), len(slices), config.num_phases)
-    image, labels = np.empty(shape, np.int16), np.zeros(shape, np.uint8)
-    for t in range(config.num_phases):
-        phase = t / config.num_phases
-        signed = np.zeros((len(slices), len(xs), len(ys)), np.float32)
-        for block in blocks:
-            canvas = still[block]
-            points = scanner.points(xs[box[0]], ys[box[1]], thin[block], middle)
-            inside = np.ascontiguousarray(canvas[:, box[0], box[1]])
-            ids = heart.render(inside, points, phase, width)
-            canvas[:, box[0], box[1]] = inside
-            for k, layer, truth in zip(block, canvas, ids, strict=True):
-                for n in np.flatnonzero(weights[:, k]):
-                    signed[n] += weights[n, k] * layer
-                n, rest = divmod(int(k) - reach, per_pitch)
-                if rest == 0 and 0 <= n < len(slices):
-                    labels[box[0], box[1], n, t] = truth
-        for n, z in enumerate(slices):
-            position = round((z + 1000) * 1000)
-            shift = np.random.default_rng([seed, 3, position]).standard_normal(2)
-            shift *= config.breath_hold_mm / scanner.pixel_mm
-            seen = displace(signed[n], shift, order=3)
-            labels[:, :, n, t] = displace(labels[:, :, n, t], shift, order=0)
-            image[:, :, n, t] = scanner.detect(seen, field[n], [seed, 4, position, round(phase * 1_000_000)])
-    return image, labels
-
-
-def _heart_box(heart: Heart, scanner: Scanner, xs: np.ndarray, ys: np.ndarray) -> tuple[slice, slice]:
-    """The pixels of a slice that the heart can reach."""
-    x, y, half = heart.reach_mm()
-    middle = np.array([x, y]) @ scanner.plan[:2, :2]
-    found = [np.flatnonzero(np.abs(axis - m) < half + 8) for axis, m in zip((xs, ys), middle, strict=True)]
-    return tuple(slice(int(i[0]), int(i[-1]) + 1) if len(i) else slice(0, 1) for i in found)
-
-
 def _check(config: CmrPhantomConfig) -> None:
     for field in fields(config):
         value = getattr(config, field.name)
-        if field.name == "oblique" or (value is None and field.default is None):
+        if isinstance(field.default, bool) or (value is None and field.default is None):
             continue
         whole = field.name in ("num_phases", "matrix")
         if not isinstance(value, Integral if whole else Real) or not np.isfinite(value):
             raise ValueError(f"{field.name} must be a {'whole ' if whole else ''}number, got {value!r}.")
-        if value < 0 or (value == 0 and field.name not in ("breath_hold_mm", "noise")):
+        if value < 0 or (value == 0 and field.name not in ("breath_hold_mm", "noise", "scanned_share")):
             raise ValueError(f"{field.name} must be positive, got {value}.")
+    if config.scanned_share > 1:
+        raise ValueError(f"scanned_share must be at most 1, got {config.scanned_share}.")
 
 
 def write_cmr_dataset(
@@ -194,7 +143,7 @@ def write_cmr_dataset(
         folder: receives ``CMR01.nii.gz`` (int16; 3D where there is one phase, else 4D), ``labels/CMR01.nii.gz``,
             ``CMR01.json``, ``datalist.json``.
         num_patients: each of another heart, thorax, contrast and scanner.
-        config: the acquisition.
+        config: the acquisition; `held_out` is set by section, so that no shape is trained and tested on.
         seed: of the set; patient i of a section is drawn from (seed, i, section), whatever the set's size.
         val: patients for validation.
         test: patients for testing; the others are for training.
@@ -211,8 +160,8 @@ def write_cmr_dataset(
     except ValueError as error:
         raise InputError(folder, str(error).rstrip("."), "mend the phantom's config") from error
 
-    def write_patient(name: str, patient: int) -> None:
-        write_cmr_patient(folder, name, config, patient)
+    def write_patient(name: str, patient: int, section: str) -> None:
+        write_cmr_patient(folder, name, replace(config, held_out=section != "training"), patient)
 
     return write_split(folder, "CMR", num_patients, val, test, seed, write_patient)
 

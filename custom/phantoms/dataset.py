@@ -36,7 +36,7 @@ def write_split(
     val: int,
     test: int,
     seed: int,
-    write_patient: Callable[[str, int], None],
+    write_patient: Callable[[str, int, str], None],
 ) -> Path:
     """Write the patients of a phantom data set and its ``datalist.json``.
 
@@ -47,7 +47,7 @@ def write_split(
         val: patients for validation.
         test: patients for testing; the others are for training.
         seed: of the set.
-        write_patient: called with each patient's name and seed.
+        write_patient: called with each patient's name, seed and section.
 
     Returns:
         The path of ``datalist.json``.
@@ -63,7 +63,7 @@ def write_split(
     split: dict[str, list[dict]] = {section: [] for section in SECTION_KEYS}
     for number, (section, i) in enumerate(tqdm(patients, desc=f"{prefix} phantom", unit="patient"), start=1):
         name = f"{prefix}{number:02d}"
-        write_patient(name, patient_seed(seed, i, section))
+        write_patient(name, patient_seed(seed, i, section), section)
         split[section].append({"image": f"{name}.nii.gz", "label": f"labels/{name}.nii.gz", "patient": name})
     return write_json(folder / "datalist.json", split)
 

@@ -159,7 +159,7 @@ def write_phantom_dataset(
     """
     folder, config = Path(folder), config or OctPhantomConfig()
 
-    def write_patient(name: str, patient: int) -> None:
+    def write_patient(name: str, patient: int, section: str) -> None:
         make = {"phantom": "oct", "version": VERSION, "seed": patient, "config": asdict(config)}
         if is_written(folder, name, make):
             return

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from custom.evaluation.modality import Modality
+from custom.evaluation.rfid import FRECHET
 from custom.evaluation.scoring import NOT_AVAILABLE
 from custom.evaluation.summary import Line
 from custom.files import atomic
@@ -20,7 +21,7 @@ def write_steps(
 ) -> None:
     """One line per method and number of steps; methods without steps have none."""
     keys = [f"{metric.key}{end}" for metric in modality.metrics for end in ("", "_low", "_high")]
-    keys += (["rfid", "rfid_images"] if modality.has_rfid else []) + ["seconds", "patients", "images"]
+    keys += ([*FRECHET, "rfid_images"] if modality.has_rfid else []) + ["seconds", "patients", "images"]
     table: Sequence[tuple[str, int | str, Line]] = [
         *((name, steps, line) for name, at in curves.items() for steps, line in at.items()),
         *((name, "", line) for name, line in levels.items()),

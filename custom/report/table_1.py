@@ -65,11 +65,11 @@ def _ours(line: Line, key: str, modality: Modality) -> str:
     return NOT_AVAILABLE if line[key] is None else modality.metric(key).show(line[key])
 
 
-def show_rfid(line: Line) -> str:
-    """rFID with its number of images, or that it is not available."""
-    if line.get("rfid") is None:
+def show_rfid(line: Line, key: str = "rfid") -> str:
+    """rFID, or another Frechet distance, with its number of images, or that it is not available."""
+    if line.get(key) is None:
         return NOT_AVAILABLE
-    return f"{line['rfid']:.2f} (N = {line['rfid_images']})"
+    return f"{line[key]:.2f} (N = {line['rfid_images']})"
 
 
 def pair(line: Line, psnr: str, ssim: str, scale: float) -> str:

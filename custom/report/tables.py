@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from custom.evaluation.modality import Modality
+from custom.evaluation.rfid import FRECHET
 from custom.evaluation.scoring import NOT_AVAILABLE, Metric
 from custom.evaluation.summary import Line
 from custom.files import atomic
@@ -49,8 +50,7 @@ def _as_text(line: Line, modality: Modality) -> Line:
             text |= dict.fromkeys((metric.key, f"{metric.key}_low", f"{metric.key}_high"), NOT_AVAILABLE)
         elif line[f"{metric.key}_low"] is None:
             text |= dict.fromkeys((f"{metric.key}_low", f"{metric.key}_high"), SINGLE_PATIENT)
-    if "rfid" in line and line["rfid"] is None:
-        text["rfid"] = NOT_AVAILABLE
+    text |= {key: NOT_AVAILABLE for key in FRECHET if key in line and line[key] is None}
     return {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in text.items()}
 
 
@@ -81,7 +81,7 @@ def counted(lines: list[Line], modality: Modality) -> str:
 def details_table(lines: list[Line], modality: Modality, paper: PaperTable) -> tuple[list[str], list[list[str]]]:
     """Header and rows with every measure, of the lines of one factor; the measures begin at column `FIRST_MEASURE`."""
     header = ["Method", "Inputs", f"Patients / {modality.image}s", *(metric.label for metric in modality.metrics)]
-    header += ["rFID"] * modality.has_rfid + [f"Seconds per {modality.image}"]
+    header += [*FRECHET.values()] * modality.has_rfid + [f"Seconds per {modality.image}"]
     header += ["PSNR over baseline (dB)"]
     header += [f"PSNR / SSIM ({paper.label})"] * (paper.form == "factors")
     return header, [_details(line, modality, paper) for line in lines]
@@ -124,7 +124,7 @@ def _details(line: Line, modality: Modality, paper: PaperTable) -> list[str]:
         for m in modality.metrics
     ]
     if modality.has_rfid:
-        values.append(show_rfid(line))
+        values += [show_rfid(line, key) for key in FRECHET]
     count = f"{line['patients']} / {line['images']}"
     row = [row_name(line["method"], line["kind"]), line["inputs"], count, *values, f"{line['seconds']:.3g}", paired]
     if paper.form == "factors":

@@ -160,9 +160,9 @@ class AutoencoderTrainer(Trainer):
             l1 = (reconstruction - frames).abs().mean()
             if self.distance is not None:
                 l1 = self.distance(*((_images(x) + 1) / 2 for x in (reconstruction, frames)))
-            lpips = self._perceptual_distance(reconstruction, frames)
+            perceptual = self._perceptual_distance(reconstruction, frames)
             kl = kl_divergence(mean.float(), log_variance.float())
-            fidelity = self.reconstruction_weight * l1 + self.perceptual_weight * lpips
+            fidelity = self.reconstruction_weight * l1 + self.perceptual_weight * perceptual
             adversary, weight = torch.zeros_like(l1), 0.0
             if adversarial:
                 self.discriminator.requires_grad_(False)
@@ -174,7 +174,8 @@ class AutoencoderTrainer(Trainer):
                 weight = weight * adaptive_weight(fidelity, adversary, last_layer, loss_scale=scaler.get_scale())
         loss = fidelity + self.kl_weight * kl + weight * adversary
         self._step(loss, self.network, self.optimizer, scaler)
-        terms = {Keys.LOSS: loss, "l1": l1, "lpips": lpips, "kl": kl, "adversarial": adversary}
+        name = getattr(self.perceptual, "name", "lpips")
+        terms = {Keys.LOSS: loss, "l1": l1, name: perceptual, "kl": kl, "adversarial": adversary}
         return reconstruction.detach().float(), {**terms, "adversarial_weight": weight}
 
     def _train_discriminator(

@@ -24,7 +24,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
-from custom.metrics.perceptual import load_lpips
+from custom.metrics.perceptual import PERCEPTUAL
 from custom.training.adversary import Adversary
 from custom.training.autoencoder_trainer import AutoencoderTrainer
 from custom.training.handlers import ClipGradients, WarmupEMA, WholeBatch
@@ -120,6 +120,7 @@ class AutoencoderStage(AutoencoderTrainer):
         betas: of Adam, likewise.
         schedule: see :class:`SupervisedStage`; of the autoencoder.
         lpips_weights: see `custom.metrics.perceptual.load_lpips`.
+        perceptual: what `perceptual_weight` weighs: "lpips" or "st_lpips", see `custom.metrics.perceptual.PERCEPTUAL`.
         discriminator_channels: see `custom.training.adversary.Adversary`.
         name: see `custom.training.session.Stage`.
         train_handlers: further handlers.
@@ -137,6 +138,7 @@ class AutoencoderStage(AutoencoderTrainer):
         betas: Sequence[float] = (0.5, 0.9),
         schedule: Mapping[str, Any] | None = None,
         lpips_weights: str | None = None,
+        perceptual: str = "lpips",
         discriminator_channels: int = 16,
         name: str = "autoencoder",
         train_handlers: Sequence[Any] = (),
@@ -147,8 +149,8 @@ class AutoencoderStage(AutoencoderTrainer):
         self.progress = ProgressLog(name, session.log_every)
         optimizer = torch.optim.Adam(network.parameters(), lr, betas=tuple(betas))
         adversary = Adversary(session.device, discriminator_channels, lr, betas)
-        perceptual = load_lpips(lpips_weights)
-        saved, options = {"network": network, "adversary": adversary}, {**losses, "lpips": perceptual is not None}
+        distance = PERCEPTUAL[perceptual](lpips_weights if perceptual == "lpips" else None)
+        saved, options = {"network": network, "adversary": adversary}, {**losses, perceptual: distance is not None}
         self.checkpoint, handlers = _company(
             session, self.progress, optimizer, loader, max_epochs, schedule, saved, options
         )
@@ -160,7 +162,7 @@ class AutoencoderStage(AutoencoderTrainer):
             optimizer=optimizer,
             discriminator=adversary.network,
             discriminator_optimizer=adversary.optimizer,
-            perceptual=perceptual,
+            perceptual=distance,
             seed=session.seed,
             amp=session.amp,
             non_blocking=True,

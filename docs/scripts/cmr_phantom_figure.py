@@ -5,11 +5,12 @@
 
 ``python docs/scripts/cmr_phantom_figure.py --real cine.nii.gz`` with a short-axis cine `(X, Y, Z, T)`, slices from
 the apex to the base and end-diastole first, as the Sunnybrook Cardiac Data (CC0). Without `--real` the phantom stands
-alone.
+alone. ``--scanned_share 1 --output docs/figures/cmr_phantom_scanned.png`` draws hearts of scanned shapes.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import fire
@@ -77,15 +78,18 @@ def long_axis_row(stack: CmrStack) -> tuple[list[np.ndarray], list[str]]:
     return [*pictures, cut_long_axis(stack, "4ch", 130, 1.0, stack.labels)[..., 0]], [*names, "4ch, labels"]
 
 
-def draw(real: str | Path | None = None, output: str | Path = FIGURES / "cmr_phantom.png") -> None:
+def draw(
+    real: str | Path | None = None, output: str | Path = FIGURES / "cmr_phantom.png", scanned_share: float = 0.0
+) -> None:
     """Draw the figure.
 
     Args:
         real: a real cine; None draws the phantom alone.
         output: of the picture.
+        scanned_share: see `CmrPhantomConfig`.
     """
     rows: list[tuple[str, list[np.ndarray]]] = [] if real is None else [("real", real_row(real))]
-    stacks = [simulate_heart(ACQUISITION, seed) for seed in SEEDS]
+    stacks = [simulate_heart(replace(ACQUISITION, scanned_share=scanned_share), seed) for seed in SEEDS]
     for stack, name in zip(stacks, "AB", strict=True):
         rows += [(f"phantom {name}, {kind}", pictures) for kind, pictures in phantom_rows(stack).items()]
     pictures, titles = long_axis_row(stacks[0])

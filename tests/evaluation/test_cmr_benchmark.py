@@ -60,6 +60,13 @@ class Triplets(torch.utils.data.Dataset):
         return self.items[index]
 
 
+class Distance(torch.nn.Module):
+    """Stands for ST-LPIPS: the mean difference of two images."""
+
+    def forward(self, pred: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        return (pred - truth).abs().mean(dim=(1, 2, 3))
+
+
 class Features(nn.Module):
     """Stands for Inception: a few statistics of each image."""
 
@@ -130,6 +137,7 @@ def test_neighbours_of_cines_are_gathered_and_replicated():
 def test_cines_are_scored_and_drawn_and_nothing_speaks_of_frames(tmp_path):
     methods = {"Linear": LinearFrames(), "Cubic": CubicFrames(), "CaLID": PairsOnly(takes_phases=True)}
     options = {"oracles": {"Autoencoder": lambda x: x}, "inception": Features(), "timed": {"CaLID": PairsOnly(True)}}
+    options |= {"lite0": Features(), "st_lpips": Distance()}
     benchmark, rows = run(tmp_path, {2: Triplets()}, methods, **options)
     assert len(rows) == 4 * 2 * 7 and {row["phases"] for row in rows} == {"6"}
     assert {(row["scan"], row["crop_y"]) for row in rows} == {("P1_cine", "-2"), ("P2_cine", "-2")}
@@ -137,6 +145,8 @@ def test_cines_are_scored_and_drawn_and_nothing_speaks_of_frames(tmp_path):
     assert "unknown slices, counting phases" in text and "84 unknown" in text
     assert "frame" not in text and "pullback" not in text and "frame" not in (tmp_path / "metrics.csv").read_text()
     line = next(line for line in benchmark.summary if line["method"] == "CaLID")
+    assert line["fd_lite0"] == line["rfid"] > 0 and line["st_lpips"] > 0 and "| ST-LPIPS |" in text
+    assert "| FD-Lite0 |" in text and line["lpips"] is None
     assert line["rfid"] > 0 and line["rfid_images"] == 84 and line["gen_seconds"] > 0
     assert next(line for line in benchmark.summary if line["kind"] == "oracle")["rfid"] == pytest.approx(0, abs=1e-6)
     names = {path.name for path in (tmp_path / "figures").iterdir()}

@@ -24,6 +24,8 @@ from custom.phantoms.cmr import (
     simulate_heart,
     write_cmr_dataset,
 )
+from custom.phantoms.cmr_acquisition import thin_slices
+from custom.phantoms.cmr_scanner import Scanner
 
 SMALL = CmrPhantomConfig(num_phases=2, matrix=40, pixel_mm=4.0, pitch_mm=16.0, thickness_mm=2.0)
 
@@ -82,6 +84,21 @@ def test_breath_holds_shift_whole_slices() -> None:
     assert 3.0 * 0.65 < shifts.std() < 3.0 * 1.4
     assert np.array_equal(moved.labels[:, :, ::2], sparse.labels)
     assert np.array_equal(still.affine, moved.affine)
+
+
+def test_breath_holds_shift_through_the_plane_too() -> None:
+    scanner = Scanner.draw(np.random.default_rng(0), 45.0)
+    slices, shifts = np.arange(6) * 8.0 - 8.0, np.array([0.0, 2.3, -4.1, 0.4, -0.6, 9.0])
+    thin, weights, middles = thin_slices(slices, shifts, 8.0, scanner)
+    assert weights.sum(axis=1) == pytest.approx(1.0, abs=1e-6)
+    assert weights @ thin == pytest.approx(slices + shifts, abs=0.1)
+    assert np.abs(thin[middles] - slices - shifts).max() <= 0.5 and thin[middles[0]] == slices[0]
+
+    # What a shifted slice shows lies elsewhere along the axis: cavities of the lower half of the heart change in size.
+    base = replace(SMALL, pitch_mm=6.0, num_phases=1, noise=0.0)
+    still, moved = (simulate_heart(replace(base, breath_hold_mm=mm), 6) for mm in (0.0, 5.0))
+    sizes = [(stack.labels == CmrLabel.LV_CAVITY).sum(axis=(0, 1, 3)) for stack in (still, moved)]
+    assert np.abs(sizes[0][3:8] - sizes[1][3:8]).max() > 0.08 * sizes[0].max()
 
 
 def test_cavity_empties_and_fills(cine: CmrStack) -> None:

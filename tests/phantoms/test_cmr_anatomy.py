@@ -11,9 +11,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from custom.phantoms.cmr_anatomy import CmrLabel, Heart
+from custom.phantoms.cmr_anatomy import Heart
 from custom.phantoms.cmr_fields import Noise3d, cover, ellipsoid, tube
 from custom.phantoms.cmr_motion import Chamber
+from custom.scans.labels import CmrLabel
 
 SEEDS = (0, 1, 3, 5)
 STEP_MM = 2.5
@@ -180,6 +181,17 @@ def test_right_ventricle_lies_beside_the_left_and_never_in_it() -> None:
         middle = {label: x[np.nonzero(labels == label)[0]].mean() for label in (1, 2, 3)}
         assert middle[CmrLabel.RV_CAVITY] < middle[CmrLabel.LV_CAVITY] - 0.6 * heart.size
         assert np.sum(labels == CmrLabel.RV_CAVITY) * 6.25 > 200
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_right_ventricle_is_as_large_as_the_left_and_empties(seed: int) -> None:
+    heart, step = heart_of(seed), 4.0
+    axes = np.arange(-150, 50, step), np.arange(-90, 90, step), np.arange(-4, heart.length + 14, step)
+    x, y, z = (axis.astype(np.float32) for axis in np.meshgrid(*axes, indexing="ij"))
+    end = [render(heart, x, y, z, phase)[1] for phase in (0.0, heart.cycle.end_systole)]
+    left, right = (np.sum(end[0] == label) for label in (CmrLabel.LV_CAVITY, CmrLabel.RV_CAVITY))
+    assert 0.5 < right / left < 1.45
+    assert 0.2 < 1 - np.sum(end[1] == CmrLabel.RV_CAVITY) / right < 0.7
 
 
 def test_noise_is_standard_smooth_and_periodic() -> None:

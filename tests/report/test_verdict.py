@@ -24,7 +24,15 @@ CMR = MODALITIES["cmr"]
 
 def rows(method, psnr, kind="method", ssim=0.5, lpips=NOT_AVAILABLE):
     """A row per patient and value."""
-    common = {"method": method, "kind": kind, "factor": "2", "ssim": str(ssim), "ssim_legacy": "0.5", "lpips": lpips}
+    common = {
+        "method": method,
+        "kind": kind,
+        "factor": "2",
+        "ssim": str(ssim),
+        "ssim_legacy": "0.5",
+        "lpips": lpips,
+        "st_lpips": lpips,
+    }
     return [{**common, "patient": f"P{k}", "psnr": str(value)} for k, value in enumerate(psnr)]
 
 
