@@ -32,8 +32,9 @@ class Noisy(LinearFrames):
         return (linear + 0.2 * torch.stack(noise)).clamp(0, 1)
 
 
-def write(path, shape=(6, 5, 9), spacing=(1.0, 1.0, 5.0), descrip=b"", dtype=np.uint8):
+def write(path, shape=(6, 5, 9), spacing=(1.0, 1.0, 5.0), descrip=b"", dtype=np.uint8, alike=False):
     values = np.random.default_rng(0).integers(0, 250, shape).astype(dtype)
+    values[:] = values[..., :1] if alike else values
     image = nib.Nifti1Image(values, np.diag([*spacing, 1.0]))
     image.header["descrip"] = descrip
     nib.save(image, path)
@@ -76,8 +77,8 @@ def test_another_factor_does_not_overwrite_the_first(tmp_path):
 
 
 def test_what_may_not_be_meant_is_told(tmp_path, caplog):
-    write(tmp_path / "fine.nii", spacing=(1.2, 1.2, 5.0))
-    write(tmp_path / "unknown.nii", spacing=(1.0, 1.0, 1.0))
+    write(tmp_path / "fine.nii", spacing=(1.2, 1.2, 5.0), alike=True)
+    write(tmp_path / "unknown.nii", spacing=(1.0, 1.0, 1.0), alike=True)
     with caplog.at_level(logging.WARNING):
         interpolate_scan(tmp_path / "fine.nii", tmp_path, LinearFrames(), GapInferer(factor=4))
         assert not caplog.records
