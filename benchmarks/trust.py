@@ -32,13 +32,13 @@ from real_windows import (
     stacks,
 )
 
-from custom.inferers.confidence import LEAST_LIKENESS, MOST_SHIFT_MM
+from custom.inferers.confidence import LEAST_LIKENESS, MOST_SHIFT
 from custom.inferers.likeness import likeness
 from custom.interpolators.base import Interpolator
 
 BAD = 0.8
-THRESHOLDS = np.round(np.arange(0.5, 0.9, 0.025), 3)
-PIXEL_MM = 1.37  # of the stacks, a typical value: the set does not tell
+THRESHOLDS = np.round(np.arange(0.5, 0.8, 0.02), 3)
+PIXEL_MM, SPACING_MM = 1.37, 8.0  # of the stacks, typical values: the set does not tell
 
 
 def oct(pullback: str, bundle: str = "motion_oct") -> None:
@@ -82,7 +82,7 @@ def mr(stacks_dir: str, bundle: str = "motion") -> None:
             ]  # fmt: skip
             shift = np.array([float(a.shift.float().norm()) * PIXEL_MM for a in alike])
             least = np.array([float(a.correlation) for a in alike])
-            doubt = (shift > MOST_SHIFT_MM["stack"]) | (least < LEAST_LIKENESS["stack"])
+            doubt = (shift > MOST_SHIFT["stack"] * SPACING_MM) | (least < LEAST_LIKENESS["stack"])
             found_mm = ", ".join(f"{np.percentile(shift, part):.1f}" for part in (50, 95, 99))
             print(
                 f"displaced by {moved * PIXEL_MM:4.1f} mm: flagged {100 * doubt.mean():3.0f} % of {len(doubt)}; "

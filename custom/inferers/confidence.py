@@ -13,12 +13,12 @@ import torch
 from custom.inferers.dense import Dense
 from custom.scans.provenance import CONFIDENCE_KEYS
 
-LEAST_LIKENESS = {"pullback": 0.75, "stack": 0.6}
+LEAST_LIKENESS = {"pullback": 0.64, "stack": 0.6}
 """Gaps whose ends are less alike are doubtful. How the thresholds were chosen, and what they find on other real
 frames: docs/uncertainty.md."""
-MOST_SHIFT_MM = {"stack": 6.0}
-"""Gaps of a stack whose ends lie further beside each other are doubtful: another breath-hold. Frames of a pullback may
-turn and drift, which the methods for them have seen."""
+MOST_SHIFT = {"stack": 1.5}
+"""Gaps of a stack whose ends lie further beside each other, in mm per mm of their distance, are doubtful: another
+breath-hold. A leaning heart does up to this. Frames of a pullback may turn and drift, which their methods have seen."""
 _SHOWN = 8
 
 
@@ -28,11 +28,13 @@ class Confidence:
     Args:
         kind: of the scan, "stack" or "pullback".
         pixel_mm: of a slice, (rows, columns).
+        spacing_mm: between acquired slices.
         factor: dense steps per gap.
     """
 
-    def __init__(self, kind: str, pixel_mm: tuple[float, float], factor: int) -> None:
+    def __init__(self, kind: str, pixel_mm: tuple[float, float], spacing_mm: float, factor: int) -> None:
         self.kind, self.pixel_mm, self.factor = kind, pixel_mm, factor
+        self.most_shift_mm = MOST_SHIFT.get(kind, math.inf) * spacing_mm
         self._errors: list[torch.Tensor] = []
         self._likeness: list[float] = []
         self._shift_mm: list[float] = []
@@ -48,7 +50,7 @@ class Confidence:
     @property
     def doubtful(self) -> list[int]:
         """Gaps, counted from 0, whose ends are too unlike or too displaced for what lies between to be trusted."""
-        least, most = LEAST_LIKENESS[self.kind], MOST_SHIFT_MM.get(self.kind, math.inf)
+        least, most = LEAST_LIKENESS[self.kind], self.most_shift_mm
         pairs = enumerate(zip(self._likeness, self._shift_mm, strict=True))
         return [gap for gap, (alike, shift) in pairs if alike < least or shift > most]
 
@@ -61,7 +63,7 @@ class Confidence:
             record["expected_error"] = [round(mean, 5) for mean, _ in errors]
             record["expected_psnr_db"] = [round(-20 * math.log10(rms), 2) if rms else None for _, rms in errors]
         record["gap_likeness"] = [round(value, 4) for value in self._likeness]
-        if self.kind in MOST_SHIFT_MM:
+        if self.kind in MOST_SHIFT:
             record["gap_shift_mm"] = [round(value, 1) for value in self._shift_mm]
         record["doubtful_gaps"] = self.doubtful
         assert record.keys() <= set(CONFIDENCE_KEYS)

@@ -18,10 +18,12 @@ def pixel_mm(scan: Scan) -> tuple[float, float]:
 
 
 def doubts(scan: Scan, factor: int) -> list[str]:
-    """What a user may not have meant: a grid that says nothing, slices closer together than pixels."""
+    """What a user may not have meant: a grid that says nothing, colours as phases, slices closer than pixels."""
     lines = []
     if (scan.affine == torch.eye(4).numpy()).all():
         lines.append("its affine is the identity, so its spacing is likely unknown and taken as 1 mm")
+    if scan.num_phases in (3, 4) and scan.dtype == "uint8":
+        lines.append(f"has {scan.num_phases} phases of 8 bits: if they are colours, convert it to gray first")
     in_plane = min(pixel_mm(scan))
     if scan.coordinates != "polar" and scan.spacing_mm / factor < in_plane * (1 - 1e-3):
         dense = scan.spacing_mm / factor

@@ -127,7 +127,7 @@ class ScanInterpolator(FolderEvaluator):
             self.summary = f"{before}{phases} would become {count}, {after} apart (factor {factor}), in {cost}; dry run"
             return output
         total = (count - scan.num_slices) * scan.num_phases
-        confidence = Confidence(self.loader.kind, pixel_mm(scan), factor)
+        confidence = Confidence(self.loader.kind, pixel_mm(scan), scan.spacing_mm, factor)
         try:
             with tqdm(desc=stem(scan.path), total=total, unit="slice", smoothing=0, bar_format=BAR) as bar:
                 for first, stop in _parts(scan, factor, self.network.num_neighbours // 2 - 1):

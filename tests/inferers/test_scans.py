@@ -35,7 +35,7 @@ class Noisy(LinearFrames):
 def write(path, shape=(6, 5, 9), spacing=(1.0, 1.0, 5.0), descrip=b"", dtype=np.uint8, alike=False):
     values = np.random.default_rng(0).integers(0, 250, shape).astype(dtype)
     values[:] = values[..., :1] if alike else values
-    image = nib.Nifti1Image(values, np.diag([*spacing, 1.0]))
+    image = nib.Nifti1Image(values, np.diag([*spacing[:3], 1.0]))
     image.header["descrip"] = descrip
     nib.save(image, path)
     return values
@@ -86,6 +86,9 @@ def test_what_may_not_be_meant_is_told(tmp_path, caplog):
         assert "factor 10 puts slices 0.5 mm apart, closer than pixels of 1.2 mm" in caplog.text
         interpolate_scan(tmp_path / "unknown.nii", tmp_path, LinearFrames(), GapInferer(factor=2))
         assert "its affine is the identity" in caplog.text
+        write(tmp_path / "colours.nii", (6, 5, 4, 3), (1.0, 1.0, 5.0, 1.0))
+        interpolate_scan(tmp_path / "colours.nii", tmp_path, LinearFrames(), GapInferer(factor=2))
+        assert "has 3 phases of 8 bits: if they are colours" in caplog.text
 
 
 def test_frames_on_another_axis_are_not_interpolated_in_plane(tmp_path):
