@@ -23,7 +23,7 @@ def test_the_same_tissue_is_alike_also_moved_and_other_tissue_is_not():
     assert likeness(frame, frame).correlation > 0.93
     moved = likeness(frame, frame.roll((8, -4), (-2, -1)))
     assert moved.correlation > 0.85 and moved.shift.tolist() == [[8, -4]]
-    assert likeness(frame, texture(1)).correlation < 0.65
+    assert likeness(frame, texture(1)).correlation < 0.72
     assert likeness(frame, 0.5 * frame + 0.3).correlation > 0.9  # gain and offset say nothing of tissue
 
 
@@ -37,7 +37,7 @@ def test_every_frame_of_a_batch_is_judged_alone_and_empty_ones_are_not_unlike():
     first = torch.cat([texture(0), texture(1), torch.full((1, 1, 192, 192), 0.2)])
     last = torch.cat([texture(0), texture(2), torch.full((1, 1, 192, 192), 0.3)])
     both = likeness(first, last)
-    assert both.correlation[0] > 0.93 and both.correlation[1] < 0.65 and both.correlation[2] == 1
+    assert both.correlation[0] > 0.93 and both.correlation[1] < 0.72 and both.correlation[2] == 1
     assert both.shift.shape == (3, 2)
     torch.testing.assert_close(likeness(first[1:2], last[1:2]).correlation, both.correlation[1:2])
 
