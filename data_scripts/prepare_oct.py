@@ -77,11 +77,12 @@ def prepare(
             corners (which is cut out of what surrounds it), A-lines of which the last continues the first.
         crop: part of the frame that counts, top:bottom,left:right in pixels.
         to: polar, cartesian or keep.
-        geometry: what the system's polar frames measure, used where neither the file nor an option says otherwise.
-            vivolight has 497 A-lines x 1025 depths of 7.47 um, abbott (C7-XR, OPTIS; nominal) 504 x 976 of 5.11 um,
-            both a frame pitch of 0.2 mm. none has 497 A-lines and keeps the Cartesian pixel as the depth pixel.
+        geometry: what the system's frames measure, used where neither the file nor an option says otherwise.
+            vivolight has 497 A-lines of 7.66 mm, abbott (C7-XR, OPTIS; nominal) 504 of 4.99 mm, both a frame pitch of
+            0.2 mm. none has 497 A-lines and no spacing.
         num_alines: A-lines of polar frames made from Cartesian ones.
-        num_depths: depths of polar frames made from Cartesian ones.
+        num_depths: depths of polar frames made from Cartesian ones. Default: the Cartesian pixel stays the depth pixel,
+            which is the grid that the shipped weights were trained on; the system's own is finer (1025 of vivolight).
         frame_pitch_mm: distance between frames. Default: the DICOM header, the geometry, 0.2.
         depth_spacing_mm: depth pixel of the output. Default: the DICOM header, the geometry; else 1 and a warning.
         transpose: polar frames come as (depths, A-lines).

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 
 from custom.diffusion.schedules import alpha_bar_at
+from custom.progress import tick
 
 PREDICTION_KINDS = ("epsilon", "v_prediction", "sample")
 
@@ -145,6 +146,7 @@ def ddim_sample(
                 z = clean
                 break
         z = ddim_step(z, eps, level, level_next, eta, noise_fn(z) if eta else None)
+        tick()
     return z if constrain is None else constrain(z)
 
 
@@ -175,6 +177,7 @@ def ddim_invert(
     for t, t_next in pairs:
         eps = predict_eps(z, t_next)
         z = ddim_step(z, eps, alpha_bar_at(alphas_cumprod, t), alpha_bar_at(alphas_cumprod, t_next))
+        tick()
     return z
 
 

@@ -92,7 +92,7 @@ def interpolate(
             return seed
         return int(np.random.SeedSequence([seed, *window.noise]).generate_state(1)[0])
 
-    slices = fill_gaps(method, gaps, plan, seed_of, BatchSize(method.batch_size), **options).float()
+    slices = fill_gaps(method, gaps, plan, seed_of, BatchSize(method.batch_size), **options)[0].float()
     return slices.unflatten(0, (-1, phases)).movedim(1, 3) if by_phase else slices
 
 

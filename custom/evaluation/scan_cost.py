@@ -28,8 +28,9 @@ import numpy as np
 
 from custom.errors import InputError
 from custom.evaluation.bundle_methods import bundle_folder, inference_config
-from custom.evaluation.speed import machine, resident_mib
+from custom.evaluation.speed import machine
 from custom.files import atomic
+from custom.inferers.rehearsal import resident_mib
 from custom.phantoms.cmr import CmrPhantomConfig, simulate_heart
 
 FIELD_OF_VIEW_MM, SLICE_DISTANCE_MM = 230.0, 8.0

@@ -16,6 +16,7 @@ import torch
 
 from custom.evaluation.protocol import InterpolationBenchmark
 from custom.files import atomic
+from custom.inferers.rehearsal import resident_mib
 from custom.interpolators.base import Interpolator
 from custom.interpolators.latent_average import LatentAverage
 
@@ -114,12 +115,3 @@ class PeakMemory:
             self.mib = torch.cuda.max_memory_allocated(self.device) / 2**20 - self._before
         elif self._before is not None:
             self.mib = max(resident_mib("VmHWM") - self._before, 0.0)
-
-
-def resident_mib(key: str, process: int | str = "self") -> float | None:
-    """Resident memory of a process now (`key` "VmRSS") or at its peak ("VmHWM"); None where the system does not say."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{key}:")), None)

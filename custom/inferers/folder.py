@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from custom.data.sources import cmr_phantom_scan
 from custom.errors import InputError, input_error_in
+from custom.inferers.settings import settle_switches
 from custom.interpolators.named import classical
 from custom.scans.nifti import check_output_dir, find_nifti, stem
 from custom.scans.provenance import says_synthetic, sha256_of
@@ -110,6 +111,8 @@ class FolderEvaluator(Evaluator):
         self.dataset, self.network, self.inferer = dataset, network, inferer
         self.output_dir, self.checkpoint, self.bundle_root = output_dir, checkpoint, bundle_root
         self.method = method
+        for thing in (inferer, *network.modules()):
+            settle_switches(thing)
         self.weights_sha256: str | None = None
         self.summary = ""
         self._outputs: dict[str, str] = {}
@@ -145,6 +148,10 @@ class FolderEvaluator(Evaluator):
     def _check(self) -> None:
         self._validate()
         self._keep_apart()
+        self._check_output()
+
+    def _check_output(self) -> None:
+        """Make the folder of the outputs; InputError where that cannot be."""
         check_output_dir(self.output_dir)
 
     def _keep_apart(self) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from numbers import Real
@@ -24,29 +23,14 @@ from monai.inferers import Inferer
 from monai.utils import convert_to_tensor
 
 from custom.geometry import dense_count, factor_for_spacing
+from custom.inferers.dense import Dense, DenseFrame, Moments
 from custom.inferers.gap_filling import fill_gaps
+from custom.inferers.likeness import likeness
 from custom.inferers.plan import MAX_FACTOR, Window, plan_gap
 from custom.interpolators.base import ANYWHERE, Interpolator
 from custom.networks.batching import BatchSize
+from custom.progress import EvenProgress
 from custom.transforms.layout import slice_axis, slice_spacing, slices_first
-
-
-@dataclass(frozen=True)
-class DenseFrame:
-    """One frame of the dense scan.
-
-    Attributes:
-        index: its place in the dense scan.
-        synthetic: False for an acquired frame.
-        mean: `(B, C, *space)` in [0, 1]. The very tensor that came in where the frame is acquired, else the samples'
-            mean.
-        std: the samples' population standard deviation, `(B, C, *space)`; None for acquired frames and for one sample.
-    """
-
-    index: int
-    synthetic: bool
-    mean: torch.Tensor
-    std: torch.Tensor | None = None
 
 
 class GapInferer(Inferer):
@@ -119,8 +103,8 @@ class GapInferer(Inferer):
         return self.moments(inputs, network)[0]
 
     def moments(
-        self, inputs: torch.Tensor, network: Interpolator, progress: Callable[[int], Any] | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        self, inputs: torch.Tensor, network: Interpolator, progress: Callable[[float], Any] | None = None
+    ) -> Dense:
         """Interpolate whole volumes in memory.
 
         Args:
@@ -130,12 +114,13 @@ class GapInferer(Inferer):
                 they are "polar", make the last row a neighbour of the first; `first_slice` tells a part of a scan.
             network: the method. One that takes phases together (`takes_phases`) gets `(T, H, W)` and wants cines; any
                 other gets a cine's phases as items of the batch.
-            progress: called with the number of slices, phases counted apart, that have come out since the last call.
+            progress: called with how many synthetic slices, phases counted apart, were done since the last call: a
+                fraction, since it is called within the work on one.
 
         Returns:
-            The mean of the samples and, of several samples, their deviation, 0 where a slice is acquired; else None.
+            The mean of the samples and, of several samples, the deviation, 0 where a slice is acquired; else None.
             Each as `inputs`, `(N - 1) * factor + 1` slices on the axis, without metadata (`DenseGridd` gives it its
-            grid). Acquired slices are bit-identical.
+            grid). Acquired slices are bit-identical. With them what is known of how good they are.
 
         Raises:
             ValueError: for fewer than two slices, other dimensions, an option out of range, a missing affine.
@@ -153,13 +138,20 @@ class GapInferer(Inferer):
         means, deviations = (None if m is None else slices_first(m, axis, takes_phases) for m in (mean, std))
         frames = slices if takes_phases else slices.flatten(1, 2)
         first_gap = getattr(inputs, "meta", {}).get("first_slice", 0)
-        for frame in self.stream(frames, network, factor, is_polar(inputs), first_gap):
+        errors, likenesses = volumes.new_zeros(shape[2 + axis], 2, dtype=torch.float64), []
+        told, size = False, (volumes.shape[5] if takes_phases else 1) / self.num_samples
+        even = None if progress is None else EvenProgress(lambda done: progress(done * size))
+        for frame in self.stream(frames, network, factor, is_polar(inputs), first_gap, even):
             means[frame.index] = frame.mean.reshape(means.shape[1:])
             if frame.std is not None:
                 deviations[frame.index] = frame.std.reshape(means.shape[1:])
-            if progress is not None:
-                progress(volumes.shape[5] if volumes.ndim == 6 else 1)
-        return mean, std
+            if frame.error is not None:
+                error, told = frame.error.double(), True
+                # Of a Laplace distribution the mean square is twice the square of the mean.
+                errors[frame.index] = torch.stack([error.mean(), (2 * error.square()).mean().sqrt()])
+            if frame.likeness is not None:
+                likenesses.append(frame.likeness)
+        return Dense(mean, std, errors.cpu() if told else None, likenesses)
 
     def stream(
         self,
@@ -168,6 +160,7 @@ class GapInferer(Inferer):
         factor: int | None = None,
         wrap_rows: bool = False,
         first_gap: int = 0,
+        progress: EvenProgress | None = None,
     ) -> Iterator[DenseFrame]:
         """Interpolate frames as they come.
 
@@ -182,6 +175,7 @@ class GapInferer(Inferer):
             factor: dense steps per gap; `self.factor` unless given.
             wrap_rows: whether the last row of a frame is a neighbour of the first, as the A-lines of a polar one are.
             first_gap: index in the scan of the first gap, where the frames are a part of one.
+            progress: told of every synthetic frame of every stack and sample.
 
         Yields:
             Every frame of the dense scan, in order.
@@ -204,18 +198,19 @@ class GapInferer(Inferer):
             ended = arrived == before
             gaps = range(done, max(done, arrived - 1 if ended else arrived - 1 - outer))
             neighbours = _neighbours(acquired, gaps, outer) if gaps else None
-            moments = _Moments()
+            moments = Moments()
             places = range(first_gap + gaps.start, first_gap + gaps.stop)  # in the whole scan
             for seed_of in [partial(_seed_of, self.seed, sample, places) for sample in range(self.num_samples) if gaps]:
                 with self._as_wanted(network, neighbours.device):
-                    filled = fill_gaps(network, neighbours, plan, seed_of, batch, wrap_rows)
-                moments.add(filled.unflatten(0, (-1, len(gaps))))
-            mean, std = moments.result
+                    filled, doubt = fill_gaps(network, neighbours, plan, seed_of, batch, wrap_rows, progress)
+                moments.add(*(None if part is None else part.unflatten(0, (-1, len(gaps))) for part in (filled, doubt)))
+            mean, std, error = moments.result
             for number, gap in enumerate(gaps):
-                yield DenseFrame(gap * factor, False, acquired[gap])
+                alike = likeness(*(_planes(acquired[place]) for place in (gap, gap + 1)), wrap_rows)
+                yield DenseFrame(gap * factor, False, acquired[gap], likeness=alike)
                 for step in range(factor - 1):
-                    deviation = None if std is None else std[:, number, step]
-                    yield DenseFrame(gap * factor + step + 1, True, mean[:, number, step], deviation)
+                    parts = (None if part is None else part[:, number, step] for part in (mean, std, error))
+                    yield DenseFrame(gap * factor + step + 1, True, *parts)
             done = gaps.stop
             for index in [index for index in acquired if index < done - outer]:  # no gap to come looks at it
                 del acquired[index]
@@ -236,25 +231,9 @@ class GapInferer(Inferer):
             torch.backends.cudnn.benchmark = before
 
 
-class _Moments:
-    """Mean and deviation of samples that come one by one (Welford 1962)."""
-
-    def __init__(self) -> None:
-        self.count, self.mean, self.squares = 0, None, 0.0
-
-    def add(self, sample: torch.Tensor) -> None:
-        self.count += 1
-        if self.count == 1:
-            self.mean = sample
-            return
-        shift = sample - self.mean
-        self.mean = self.mean + shift / self.count
-        self.squares = self.squares + shift * (sample - self.mean)
-
-    @property
-    def result(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The mean, and the deviation if there is more than one sample."""
-        return self.mean, (self.squares / self.count).sqrt() if self.count > 1 else None
+def _planes(frame: torch.Tensor) -> torch.Tensor:
+    """Frames `(B, C, *space)` as `(planes, 1, H, W)`."""
+    return frame.reshape(-1, 1, *frame.shape[-2:])
 
 
 def _neighbours(acquired: Mapping[int, torch.Tensor], gaps: range, outer: int) -> torch.Tensor:

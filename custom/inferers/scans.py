@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+import math
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,13 @@ from monai.utils import CommonKeys as Keys
 from tqdm import tqdm
 
 from custom.errors import InputError
-from custom.geometry import dense_count, factor_for_spacing, spacing_from_affine
+from custom.geometry import dense_count, factor_for_spacing
+from custom.inferers.confidence import Confidence
+from custom.inferers.doubts import doubts, pixel_mm
 from custom.inferers.folder import FolderEvaluator, refuse_synthetic
 from custom.inferers.gaps import GapInferer
-from custom.inferers.settings import options_of, settings_of
+from custom.inferers.rehearsal import Estimate, estimate, write_excerpt
+from custom.inferers.settings import is_on, options_of, settings_of
 from custom.interpolators.base import Interpolator
 from custom.scans.nifti import stem
 from custom.scans.provenance import sha256_of
@@ -38,11 +43,13 @@ from custom.scans.scans import can_be_cut
 from custom.transforms.grid import DenseGridd
 from custom.transforms.intensity import RestoreIntensityd, UnitIntensityd
 from custom.transforms.load import SLICES, LoadScand
-from custom.transforms.save import PROVENANCE, SaveScand
+from custom.transforms.save import CONFIDENCE, PROVENANCE, SaveScand
 
 logger = logging.getLogger(__name__)
 PART_VOXELS = 2**23
 """Dense voxels that are in memory at once, as float32 and a few times over: 32 MiB each."""
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total} slices [{elapsed}<{remaining}]"
+"""Of all slices of all phases: within one slice the bar moves as well (`custom.progress`)."""
 
 
 class ScanInterpolator(FolderEvaluator):
@@ -55,6 +62,9 @@ class ScanInterpolator(FolderEvaluator):
         preprocessing: from `{"image": path}` to known slices; its first transform is a `LoadScand`.
         inferer: from known slices to dense ones.
         postprocessing: from these to files, by a `SaveScand`.
+        dry_run: tell what each scan would become and take, and write nothing.
+        preview: draws an output, `(volume, picture)`; given, only a small piece of each scan is done and drawn
+            (`custom.inferers.rehearsal.write_excerpt`).
         kwargs: the others of `FolderEvaluator`.
     """
 
@@ -66,9 +76,12 @@ class ScanInterpolator(FolderEvaluator):
         preprocessing: Compose,
         inferer: Inferer,
         postprocessing: Compose,
+        dry_run: bool | str = False,
+        preview: Callable[[str, str], Any] | None = None,
         **kwargs: Any,
     ) -> None:
         self.preprocessing, self.postprocessing = preprocessing, postprocessing
+        self.dry_run, self.preview = is_on(dry_run), preview
         self.loader = next(t for t in preprocessing.transforms if isinstance(t, LoadScand))
         self.saver = next(t for t in postprocessing.transforms if isinstance(t, SaveScand))
         super().__init__(device, dataset, network, inferer, self.saver.output_dir, **kwargs)
@@ -85,37 +98,74 @@ class ScanInterpolator(FolderEvaluator):
         if self.network.takes_phases and scan.num_phases < 2:
             fault = "holds one phase, and this bundle takes whole cines (X, Y, Z, T)"
             raise InputError(path, fault, "give the 4D cine, or use the 2D bundle")
+        for line in doubts(scan, self._factor(scan)):
+            logger.warning("%s: %s", path, line)
+        if self.preview is None:
+            return self._do(scan)
+        with tempfile.TemporaryDirectory() as folder:
+            part = write_excerpt(scan, Path(folder), self.network.takes_phases)
+            output = self._do(self.loader.inspect(str(part)))
+        if self.dry_run:
+            return output
+        picture = output.with_name(f"{stem(output)}.png")
+        self.preview(str(output), str(picture))
+        return picture
+
+    def _do(self, scan: Scan) -> Path:
+        """Interpolate a scan, or tell what it would take."""
         factor = self._factor(scan)
         provenance = self._provenance(scan, factor)
-        output, done = self.saver.place(path, provenance)
+        output, done = self.saver.place(scan.path, provenance)
+        count, name = dense_count(scan.num_slices, factor), self.made_by["bundle"] or type(self.network).__name__
+        before, after = f"{scan.num_slices} slices {scan.spacing_mm:.3g} mm apart", f"{scan.spacing_mm / factor:.3g} mm"
         if done:
             self.summary = "already done with these options, kept"
             return output
-        for line in doubts(scan, factor):
-            logger.warning("%s: %s", path, line)
-        total = dense_count(scan.num_slices, factor) * scan.num_phases
+        if self.dry_run:
+            cost = self._estimate(scan, factor)
+            phases = f" in {scan.num_phases} phases" if scan.num_phases > 1 else ""
+            self.summary = f"{before}{phases} would become {count}, {after} apart (factor {factor}), in {cost}; dry run"
+            return output
+        total = (count - scan.num_slices) * scan.num_phases
+        confidence = Confidence(self.loader.kind, pixel_mm(scan), scan.spacing_mm, factor)
         try:
-            with tqdm(desc=stem(path), total=total, unit="slice", smoothing=0, mininterval=1) as bar, torch.no_grad():
+            with tqdm(desc=stem(scan.path), total=total, unit="slice", smoothing=0, bar_format=BAR) as bar:
                 for first, stop in _parts(scan, factor, self.network.num_neighbours // 2 - 1):
-                    self._do_part(path, first, stop, provenance, bar.update)
+                    self._do_part(scan.path, first, stop, provenance, confidence, bar.update)
         finally:
             self.saver.discard()
-        count, name = dense_count(scan.num_slices, factor), self.made_by["bundle"] or type(self.network).__name__
-        before, after = f"{scan.num_slices} slices {scan.spacing_mm:.3g} mm apart", f"{scan.spacing_mm / factor:.3g} mm"
+        if confidence.warning:
+            logger.warning("%s: %s", scan.path, confidence.warning)
         self.summary = f"{before} became {count}, {after} apart, by {self.method or name}"
         return output
 
-    def _do_part(self, path: Path, first: int, stop: int, provenance: dict[str, Any], progress: Any) -> None:
+    @torch.no_grad()
+    def _do_part(
+        self, path: Path, first: int, stop: int, provenance: dict[str, Any], confidence: Confidence, progress: Any
+    ) -> None:
         data = self.preprocessing({Keys.IMAGE: str(path), SLICES: (first, stop)})
         inputs = data[Keys.IMAGE][None].to(self.state.device)
         if isinstance(self.inferer, GapInferer):
-            mean, std = self.inferer.moments(inputs, self.network, progress)
+            dense = self.inferer.moments(inputs, self.network, progress)
+            confidence.add(dense)
+            mean, std = dense.mean, dense.std
         else:
             mean, std = self.inferer(inputs, self.network), None
-        data |= {Keys.PRED: mean[0], PROVENANCE: provenance}
+        data |= {Keys.PRED: mean[0], PROVENANCE: provenance, CONFIDENCE: confidence.record}
         if std is not None:
             data[f"{Keys.PRED}_std"] = std[0]
         self.postprocessing(data)
+
+    def _estimate(self, scan: Scan, factor: int) -> Estimate:
+        middle = (scan.num_slices - 2) // 2
+        pair = self.preprocessing({Keys.IMAGE: str(scan.path), SLICES: (middle, middle + 2)})[Keys.IMAGE]
+        first, stop = next(_parts(scan, factor, self.network.num_neighbours // 2 - 1))
+        voxels = dense_count(stop - first, factor) * math.prod(scan.plane) * scan.num_phases
+        return estimate(pair[None].to(self.state.device), scan, self.network, self.inferer, voxels)
+
+    def _check_output(self) -> None:
+        if not self.dry_run:
+            super()._check_output()
 
     def _validate(self) -> None:
         self.network.validate()
@@ -148,21 +198,6 @@ class ScanInterpolator(FolderEvaluator):
             "settings": settings_of(self.network, self.inferer, transforms),
         }
         return json.loads(json.dumps(record))
-
-
-def doubts(scan: Scan, factor: int) -> list[str]:
-    """What a user may not have meant: a grid that says nothing, slices closer together than pixels."""
-    lines = []
-    spacing = spacing_from_affine(scan.affine)
-    if (scan.affine == torch.eye(4).numpy()).all():
-        lines.append("its affine is the identity, so its spacing is likely unknown and taken as 1 mm")
-    if scan.may_be_colour:
-        lines.append(f"its {scan.num_phases} phases of 8 bits may be the channels of a colour image; save one channel")
-    in_plane = min(value for axis, value in enumerate(spacing) if axis != scan.axis)
-    if scan.coordinates != "polar" and scan.spacing_mm / factor < in_plane * (1 - 1e-3):
-        dense = scan.spacing_mm / factor
-        lines.append(f"factor {factor} puts slices {dense:.3g} mm apart, closer than pixels of {in_plane:.3g} mm")
-    return lines
 
 
 def _parts(scan: Scan, factor: int, outer: int) -> Iterator[tuple[int, int]]:

@@ -16,6 +16,22 @@ IGNORED = {"training", "batch_size", "output_dir", "print_log", "log_level", "ax
 OWN = (__name__.partition(".")[0],)
 
 
+SWITCHES = {"true": True, "false": False}
+"""The command line of MONAI takes Python's `True`, and hands on JSON's `true` as text: "false" would count as true."""
+
+
+def is_on(option: bool | str) -> bool:
+    """Whether a switch is on, as text or not."""
+    return bool(SWITCHES.get(option, option))
+
+
+def settle_switches(thing: Any) -> None:
+    """Make truth values of an object's public attributes that are the text of one."""
+    for name, value in vars(thing).items():
+        if name[0] != "_" and isinstance(value, str) and value in SWITCHES:
+            setattr(thing, name, SWITCHES[value])
+
+
 def settings_of(network: nn.Module, inferer: Any, transforms: Iterable[Any]) -> dict[str, Any]:
     """Every plain public attribute of a network, its parts, an inferer and transforms, by name; JSON values.
 

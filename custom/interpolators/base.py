@@ -119,6 +119,31 @@ class Interpolator(nn.Module):
         """
         raise TypeError(f"{type(self).__name__} does not say how it interpolates: override interpolate().")
 
+    def predict(
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
+        **options: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The frames of `interpolate`, and how far off the method expects each pixel of them to be.
+
+        What a scan is interpolated with. A method that knows its error overrides this one as well as `interpolate`.
+
+        Args:
+            neighbours: see `interpolate`.
+            positions: see `interpolate`.
+            seeds: see `interpolate`.
+            wrap_rows: see `interpolate`.
+            options: further keywords of the method's own `interpolate`.
+
+        Returns:
+            The frames `(B, m, C, *space)`, and the expected absolute error of their pixels given that the neighbours
+            are true, same shape, as a fraction of the intensity range; None where the method does not say.
+        """
+        return self.interpolate(neighbours, positions, seeds, wrap_rows, **options), None
+
 
 def check_steps(num_inference_steps: int, num_timesteps: int | None = None, name: str = "num_inference_steps") -> None:
     """Raise ValueError unless a sampler over `num_timesteps` timesteps (None: any number) can take so many steps."""

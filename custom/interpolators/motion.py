@@ -92,22 +92,17 @@ class MotionInterpolator(Interpolator):
         wrap_rows: bool = False,
     ) -> torch.Tensor:
         """See `Interpolator.interpolate`; deterministic."""
-        return self.predict(neighbours, positions, wrap_rows)[0]
+        return self.predict(neighbours, positions, seeds, wrap_rows)[0]
 
     @torch.no_grad()
     def predict(
-        self, neighbours: torch.Tensor, positions: torch.Tensor, wrap_rows: bool = False
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Slices and how far off the network expects them to be.
-
-        Args:
-            neighbours: known slices `(B, K, 1, H, W)` in [0, 1]; the two in the middle bound the gap.
-            positions: `(P,)` in (0, 1).
-            wrap_rows: whether the last row is a neighbour of the first.
-
-        Returns:
-            Slices `(B, P, 1, H, W)` in [0, 1], and the Laplace scale of their error, same shape.
-        """
+        """See `Interpolator.predict`; the expected error is the scale of a Laplace distribution."""
         pair = torch.cat(central_pair(neighbours), dim=1)
         places = positions.to(pair)
         turns = [whole_turn(*item) for item in pair] if wrap_rows else [0] * len(pair)

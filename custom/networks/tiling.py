@@ -18,6 +18,7 @@ from monai.data.utils import dense_patch_slices
 
 from custom.networks.batching import BatchSize
 from custom.networks.precision import at_least_single
+from custom.progress import tick
 
 
 class FrameTiler:
@@ -84,6 +85,7 @@ class FrameTiler:
             try:
                 if len(tiles) == 1:  # one tile covers the frame: no blending
                     parts.append(at_least_single(function(*[m[piece] for m, _ in maps])))
+                    tick()
                     continue
                 batch = places[piece]
                 result = function(
@@ -93,6 +95,7 @@ class FrameTiler:
                 if not self._batch.halve():
                     raise
                 continue
+            tick()
             result = at_least_single(result)  # not blended, nor stepped with, in half precision
             if output is None:
                 weights = torch.outer(*[self._ramp(extent, result) for extent in result.shape[-2:]])

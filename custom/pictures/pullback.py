@@ -8,7 +8,9 @@ python -m custom.pictures.pullback --volume X_interp.nii.gz --picture out.png [-
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import fire
 import nibabel as nib
@@ -19,6 +21,7 @@ from PIL import Image
 
 from custom.errors import InputError, report_input_errors
 from custom.geometry import spacing_from_affine
+from custom.pictures.confidence import STRIP, confidence_of, draw_confidence
 from custom.pictures.movie import Shot, thinned, write_gif
 from custom.pictures.plotting import ACQUIRED, BORDERS, SYNTHETIC, label_axes, one_gap, save, show_frame
 from custom.scans.coordinates import polar_to_cartesian
@@ -36,6 +39,7 @@ def save_pullback_picture(
     coordinates: str = "polar",
     frame_pitch_mm: float | None = None,
     title: str = "Interpolated pullback",
+    confidence: Mapping[str, Any] | None = None,
 ) -> None:
     """Draw one gap frame by frame, and the pullback in longitudinal cuts before (blocks, linear) and after.
 
@@ -46,6 +50,7 @@ def save_pullback_picture(
         coordinates: "polar" (frames are shown scan-converted as well) or "cartesian".
         frame_pitch_mm: distance of neighbouring frames of `volume`, for the axis of the cut; frames if None.
         title: heading.
+        confidence: what the sidecar says of it, drawn as a strip below the cut.
     """
     synthetic_mask = _checked(synthetic_mask, volume)
     white = _white(volume)
@@ -56,12 +61,12 @@ def save_pullback_picture(
 
     width = 11.0
     heights = [width / len(shown) * stack.shape[0] / stack.shape[1] for stack in rows]
-    cuts = [1.6, 1.6, 2.0]
+    cuts = [1.6, 1.6, 2.0, *([STRIP] if confidence else [])]
     figure = Figure(figsize=(width, sum(heights) + sum(cuts) + 1.4), layout="constrained")
     figure.suptitle(f"{title}\n", fontsize=11)
     figure.text(0.5, 1 - 0.32 / figure.get_figheight(), BORDERS, ha="center", va="top", fontsize=8, color="0.3")
-    places = figure.subfigures(len(rows) + 3, 1, height_ratios=[*(h + 0.35 for h in heights), *cuts])
-    *strips, before, between, after = places
+    places = figure.subfigures(len(rows) + len(cuts), 1, height_ratios=[*(h + 0.35 for h in heights), *cuts])
+    strips, (before, between, after) = places[: len(rows)], places[len(rows) :][:3]
     for strip, stack, view in zip(strips, rows, (coordinates, "cartesian"), strict=False):
         axes = strip.subplots(1, len(shown), squeeze=False)[0]
         for k, index in enumerate(shown):
@@ -81,6 +86,8 @@ def save_pullback_picture(
         other.set_xlim(panel.get_xlim())
     panel.set_xlabel(f"position along the pullback ({unit})", fontsize=8)
     _mark_frames(panel, synthetic_mask, pitch)
+    if confidence:
+        draw_confidence(places[-1].subplots(), confidence, synthetic_mask, x)
     save(figure, Path(path))
 
 
@@ -130,7 +137,12 @@ def picture_of(volume: str, picture: str | None = None, movie: str | None = None
     if picture is not None:
         title = f"{Path(volume).name}: {(~synthetic).sum()} acquired and {synthetic.sum()} synthetic frames"
         pitch = float(spacing_from_affine(info.affine)[2])
-        shown = {"coordinates": coordinates, "frame_pitch_mm": pitch, "title": title}
+        shown = {
+            "coordinates": coordinates,
+            "frame_pitch_mm": pitch,
+            "title": title,
+            "confidence": confidence_of(volume),
+        }
         save_pullback_picture(values, synthetic, picture, **shown)
         print(f"wrote {picture}")
     if movie is not None:

@@ -8,9 +8,9 @@ python -m custom.pictures.stack --volume X_interp.nii.gz --picture out.png [--mo
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import fire
 import numpy as np
@@ -19,6 +19,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from custom.errors import InputError, report_input_errors
 from custom.geometry import spacing_from_affine
+from custom.pictures.confidence import STRIP, confidence_of, draw_confidence
 from custom.pictures.movie import Shot, write_gif
 from custom.pictures.planes import Plane, Volume, cut, read_volume
 from custom.pictures.plotting import (
@@ -34,7 +35,7 @@ from custom.pictures.plotting import (
 )
 from custom.pictures.stack_views import acquired_in, ends_of, normalised, upright_planes
 from custom.pictures.temporal import CUT, moving_lines
-from custom.scans.provenance import read_synthetic_frames, sidecar_path
+from custom.scans.provenance import read_sidecar, read_synthetic_frames
 
 #: Inches, and pixels per inch of `save`: about a screen and a half at most, whatever the stack.
 WIDTH, MOTION = 11.0, 2.1
@@ -45,7 +46,13 @@ BLOCKS, LINEAR, DENSE = "acquired slices, as blocks", "acquired, linear between 
 
 
 def save_stack_picture(
-    volume: Volume, synthetic_mask: np.ndarray, path: str | Path, *, phase: int = 0, title: str = "Densified stack"
+    volume: Volume,
+    synthetic_mask: np.ndarray,
+    path: str | Path,
+    *,
+    phase: int = 0,
+    title: str = "Densified stack",
+    confidence: Mapping[str, Any] | None = None,
 ) -> None:
     """Draw gaps slice by slice, two long-axis cuts before (blocks, linear) and after, and of a cine a slice's motion.
 
@@ -55,6 +62,7 @@ def save_stack_picture(
         path: PNG, PDF or SVG file.
         phase: of the heart cycle that is shown.
         title: heading.
+        confidence: what the sidecar says of it, drawn as a strip along the slices.
 
     Raises:
         ValueError: the mask does not fit, or there is no such phase.
@@ -75,6 +83,7 @@ def save_stack_picture(
     # The cuts of a long stack give way, so that the picture stays one that is looked at as a whole.
     height = min(len(VIEWS) * (WIDTH / 3 * length / across + 0.25), 6.5)
     parts = {"montage": montage, "cuts": height} | ({"time": MOTION} if phases > 1 else {})
+    parts |= {"confidence": STRIP} if confidence else {}
     figure = Figure(figsize=(WIDTH, sum(parts.values()) + 0.7), layout="constrained")
     figure.suptitle(f"{title}\n", fontsize=11)
     figure.text(0.5, 1 - 0.32 / figure.get_figheight(), BORDERS, ha="center", va="top", fontsize=8, color="0.3")
@@ -85,6 +94,10 @@ def save_stack_picture(
     if "time" in places:
         gap = one_gap(known, max((len(known) - 1) // 2, 0))
         _draw_motion(places["time"], slices[[gap[0], gap[len(gap) // 2], gap[-1]]], gap, mask)
+    if "confidence" in places:
+        strip = places["confidence"].subplots()
+        draw_confidence(strip, confidence, mask, np.arange(len(mask)))
+        strip.set_xlabel("slice", fontsize=7)
     save(figure, Path(path))
 
 
@@ -130,7 +143,8 @@ def picture_of(volume: str, picture: str | None = None, movie: str | None = None
     """
     if picture is None and movie is None:
         raise InputError(volume, "nothing was asked for", "name a file for --picture (.png) or --movie (.gif)")
-    dense = read_volume(volume, _slice_axis(volume))
+    # By the sidecar: slices may lie closer together than pixels. read_synthetic_frames tells what is wrong with it.
+    dense = read_volume(volume, read_sidecar(volume).get("slice_axis"))
     phases = dense.values.shape[3]
     synthetic = read_synthetic_frames(volume, dense.count)
     if not 0 <= phase < phases:
@@ -139,19 +153,11 @@ def picture_of(volume: str, picture: str | None = None, movie: str | None = None
         spacing = spacing_from_affine(dense.affine)[dense.axis]
         title = f"{Path(volume).name}: {(~synthetic).sum()} acquired and {synthetic.sum()} synthetic slices, "
         title += f"{spacing:.2f} mm apart" + (f", phase {phase} of {phases}" if phases > 1 else "")
-        save_stack_picture(dense, synthetic, picture, phase=phase, title=title)
+        save_stack_picture(dense, synthetic, picture, phase=phase, title=title, confidence=confidence_of(volume))
         print(f"wrote {picture}")
     if movie is not None:
         save_stack_movie(dense, synthetic, movie)
         print(f"wrote {movie}")
-
-
-def _slice_axis(volume: str) -> int | None:
-    """Of a densified stack, whose slices may lie closer together than its pixels; None if the sidecar does not say."""
-    try:
-        return json.loads(sidecar_path(volume).read_text()).get("slice_axis")
-    except (OSError, ValueError, AttributeError):
-        return None  # read_synthetic_frames tells what is wrong with the sidecar
 
 
 def _gaps(known: np.ndarray) -> list[list[int]]:

@@ -21,6 +21,11 @@ from custom.scans.nifti import stem
 SYNTHETIC_KEY = "synthetic_slices"
 """A sidecar's list of indices along its `slice_axis`; of a pullback these are frames, of a cine not its phases."""
 
+CONFIDENCE_KEYS = ("expected_error", "expected_psnr_db", "gap_likeness", "gap_shift_mm", "doubtful_gaps")
+"""What a sidecar says of how far to trust the slices: per slice the absolute error (of the intensity range [0, 1], 0
+where acquired) and the PSNR that the method expects of itself; per gap between acquired slices, from 0, how alike its
+ends are (1: the same tissue) and how far they are displaced against each other; and which gaps are doubtful."""
+
 
 def sha256_of(path: str | Path) -> str:
     """SHA-256 of a file, read in pieces, as hexadecimal digits."""

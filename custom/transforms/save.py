@@ -26,6 +26,8 @@ from custom.scans.scans import can_be_cut, inspect_scan
 logger = logging.getLogger(__name__)
 PROVENANCE = "provenance"
 """Key of the items: what made the prediction, for the sidecar."""
+CONFIDENCE = "confidence"
+"""Key of the items: how far the slices so far are to be trusted, for the sidecar; of the last part counts."""
 
 
 class SaveScand(SaveImaged):
@@ -106,6 +108,7 @@ class SaveScand(SaveImaged):
         try:
             for key in self._parts.writers:
                 self._parts.write(key, convert_to_numpy(data[key])[0], overlap=first > 0)
+            self._parts.confidence = data.get(CONFIDENCE, {})
         except BaseException as error:
             self._parts.close(error)
             self._parts = None
@@ -137,11 +140,12 @@ class _Parts:
         factor: int,
         record: Mapping[str, Any],
     ) -> None:
-        self.scan, self.stack = scan, ExitStack()
-        synthetic = synthetic_mask(scan.num_slices, factor)
+        self.scan, self.stack, self.record = scan, ExitStack(), record
+        self.confidence: Mapping[str, Any] = {}
+        self.synthetic = synthetic = synthetic_mask(scan.num_slices, factor)
         shape = list(scan.shape)
         shape[scan.axis] = len(synthetic)
-        staged = self.stack.enter_context(Staged(list(outputs.values()), stale))
+        self.staged = staged = self.stack.enter_context(Staged(list(outputs.values()), stale))
         self.writers: dict[str, NiftiWriter] = {}
         for key, output in outputs.items():
             affine = convert_to_numpy(predictions[key].affine)
@@ -153,7 +157,6 @@ class _Parts:
             )
             ndim, name = (2, "frame") if can_be_cut(scan) else (3, "volume")
             place = staged.place(output)
-            staged.add_sidecar(output, synthetic_record(record, scan.path, output, synthetic))
             self.writers[key] = self.stack.enter_context(NiftiWriter(place, header, ndim, name, told_as=output))
 
     def write(self, key: str, volume: np.ndarray, overlap: bool) -> None:
@@ -166,8 +169,11 @@ class _Parts:
                 self.writers[key].write(volume[..., phase] if volume.ndim == 4 else volume)
 
     def close(self, error: BaseException | None = None) -> None:
-        """Give the files their names; after an error, remove what there is of them."""
+        """Give the files their sidecars and their names; after an error, remove what there is of them."""
         if error is None:
-            self.stack.close()
+            record = {**self.record, **self.confidence}
+            with self.stack:
+                for output in self.staged.outputs:
+                    self.staged.add_sidecar(output, synthetic_record(record, self.scan.path, output, self.synthetic))
         else:
             self.stack.__exit__(type(error), error, error.__traceback__)

@@ -124,7 +124,7 @@ def test_png_folders_are_patients_in_natural_order(tmp_path):
         (tmp_path / "in" / patient).mkdir(parents=True)
         for k, frame in enumerate(frames):
             imsave(tmp_path / "in" / patient / f"frame_{k + 1}.png", frame, check_contrast=False)
-    prepare(str(tmp_path / "in"), str(tmp_path / "out"), geometry="vivolight", num_depths=32, compress=False)
+    prepare(str(tmp_path / "in"), str(tmp_path / "out"), geometry="vivolight", compress=False)
     expected = cartesian_to_polar(frames.transpose(1, 2, 0))
     np.testing.assert_array_equal(array_of(tmp_path / "out/P1.nii"), expected)
     info = inspect_pullback(tmp_path / "out/P1.nii")

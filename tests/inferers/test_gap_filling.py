@@ -45,7 +45,7 @@ def ramp(*space, batch=2):
 def fill(network, neighbours, factor, seeds=None, batch_size=100, **options):
     seeds = range(len(neighbours)) if seeds is None else seeds
     plan = plan_gap(factor, network.reach, network.resampling)
-    return fill_gaps(network, neighbours, plan, lambda item, window: seeds[item], BatchSize(batch_size), **options)
+    return fill_gaps(network, neighbours, plan, lambda item, window: seeds[item], BatchSize(batch_size), **options)[0]
 
 
 @pytest.mark.parametrize("space", [(4, 5), (3, 4, 5)])

@@ -33,9 +33,10 @@ class Noisy(LinearFrames):
         return (linear + 0.2 * torch.stack(noise)).clamp(0, 1)
 
 
-def write(path, shape=(6, 5, 9), spacing=(1.0, 1.0, 5.0), descrip=b"", dtype=np.uint8):
+def write(path, shape=(6, 5, 9), spacing=(1.0, 1.0, 5.0), descrip=b"", dtype=np.uint8, alike=False):
     values = np.random.default_rng(0).integers(0, 250, shape).astype(dtype)
-    image = nib.Nifti1Image(values, np.diag([*spacing, 1.0]))
+    values[:] = values[..., :1] if alike else values
+    image = nib.Nifti1Image(values, np.diag([*spacing[:3], 1.0]))
     image.header["descrip"] = descrip
     nib.save(image, path)
     return values
@@ -77,8 +78,8 @@ def test_another_factor_does_not_overwrite_the_first(tmp_path):
 
 
 def test_what_may_not_be_meant_is_told(tmp_path, caplog):
-    write(tmp_path / "fine.nii", spacing=(1.2, 1.2, 5.0))
-    write(tmp_path / "unknown.nii", spacing=(1.0, 1.0, 1.0))
+    write(tmp_path / "fine.nii", spacing=(1.2, 1.2, 5.0), alike=True)
+    write(tmp_path / "unknown.nii", spacing=(1.0, 1.0, 1.0), alike=True)
     with caplog.at_level(logging.WARNING):
         interpolate_scan(tmp_path / "fine.nii", tmp_path, LinearFrames(), GapInferer(factor=4))
         assert not caplog.records
@@ -86,6 +87,9 @@ def test_what_may_not_be_meant_is_told(tmp_path, caplog):
         assert "factor 10 puts slices 0.5 mm apart, closer than pixels of 1.2 mm" in caplog.text
         interpolate_scan(tmp_path / "unknown.nii", tmp_path, LinearFrames(), GapInferer(factor=2))
         assert "its affine is the identity" in caplog.text
+        write(tmp_path / "colours.nii", (6, 5, 4, 3), (1.0, 1.0, 5.0, 1.0))
+        interpolate_scan(tmp_path / "colours.nii", tmp_path, LinearFrames(), GapInferer(factor=2))
+        assert "has 3 phases of 8 bits: may be the channels of a colour image" in caplog.text
 
 
 def test_channels_of_a_colour_image_are_a_doubt(tmp_path, caplog):

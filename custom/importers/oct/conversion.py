@@ -177,8 +177,8 @@ def _to_coordinates(
     pixels_on_radius = frames.shape[1] / (1 if layout == "polar" else 2)
     if (layout, coordinates) == ("cartesian", "polar"):
         num_alines = options.num_alines or (geometry.num_alines if geometry else DEFAULT_NUM_ALINES)
-        num_depths = options.num_depths or (geometry.num_depths if geometry else None)
-        frames = cartesian_to_polar(frames, num_alines, num_depths)
+        # Not the geometry's number of depths: an export holds no more than its pixels, which the shipped weights know.
+        frames = cartesian_to_polar(frames, num_alines, options.num_depths)
     elif (layout, coordinates) == ("polar", "cartesian"):
         frames = polar_to_cartesian(frames)
     is_known = bool(options.depth_spacing_mm or source.pixel_spacing_mm or geometry)
