@@ -3,8 +3,8 @@
 
 """The paper's Table 2 on our data: train the decoder's variants alike, measure each at x6, tabulate.
 
-The four rows of the paper are followed by what moves first: the motion network's guess as the denoiser's start, then its
-field for the decoder's features too.
+The four rows of the paper are followed by what moves first: the motion network's guess as the denoiser's start, then
+its field for the decoder's features too.
 
     python -m custom.evaluation paper cardiointerp_table_2 --output_dir OUT [--data DATA] [--budget demo|small|default]
 
