@@ -45,7 +45,7 @@ class Confidence:
             self._errors.append(dense.errors[1:] if self._errors else dense.errors)
         for gap in dense.likenesses:  # the phases of a cine agree, but for noise: the median is theirs
             self._likeness.append(float(gap.correlation.median()))
-            self._shift_mm.append(float((gap.shift * torch.tensor(self.pixel_mm)).norm(dim=1).median()))
+            self._shift_mm.append(float((gap.shift.cpu() * torch.tensor(self.pixel_mm)).norm(dim=1).median()))
 
     @property
     def doubtful(self) -> list[int]:

@@ -65,7 +65,7 @@ def likeness(first: torch.Tensor, last: torch.Tensor, wrap_rows: bool = False) -
     together = (scores * share).sum(2).argmax(0)
     side = 2 * REACH + 1
     shift = torch.stack([together // side - REACH, together % side - REACH], dim=1) * cell
-    return Likeness(best.cpu(), shift.cpu())
+    return Likeness(best, shift)
 
 
 def _blocks(cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

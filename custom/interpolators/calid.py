@@ -15,6 +15,7 @@ from custom.diffusion.interpolation import slerp
 from custom.diffusion.schedules import inversion_pairs, timestep_pairs
 from custom.interpolators.base import check_choice, check_number, check_steps
 from custom.interpolators.latent import Between, LatentMidpoint, check_prediction, noise_of, shared_noise
+from custom.networks.motion_view import View
 from custom.networks.neighbour_denoiser import NeighbourDenoiser, Pair
 from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
@@ -111,6 +112,18 @@ class CaLID(LatentMidpoint):
 
         `callback` is that of `custom.diffusion.ddim.ddim_sample`.
         """
+        return self.predict(neighbours, positions, seeds, wrap_rows, callback)[0]
+
+    @torch.no_grad()
+    def predict(
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
+        callback: Callable[[int, torch.Tensor], bool | None] | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """See `Interpolator.predict`: of the likeliest slice the motion network says how far off it may be."""
         if self.motion is None:
             self.reach.places(positions)
         slices, window = pad_slices(neighbours.squeeze(2), self.divisor)
@@ -128,9 +141,12 @@ class CaLID(LatentMidpoint):
         start = self._refined_start(known, pair, grid) if self.refine else self.realism * noise(known.guess)
         z = ddim_sample(self._predictor(pair), start, timestep_pairs(*grid), alphas, self.eta, noise, callback=callback)
         made = self._decode_tiles(z, slices, known.views)
-        if self.realism and self.motion is not None:
-            made = self._textured(made, slices, seeds)
-        return made[(..., *window)]
+        if self.motion is None:
+            return made[(..., *window)], None
+        if self.realism or self.refine:
+            return self._textured(made, slices, seeds)[(..., *window)], None
+        error = View.of(known.views).error.view(made.shape)
+        return made[(..., *window)], error[(..., *window)]
 
     def _refined_start(self, known: Between, pair: Pair, grid: tuple[int, int]) -> torch.Tensor:
         """CaLID+: the slerp, halfway, of what inverting each neighbour ends at."""

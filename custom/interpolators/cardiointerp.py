@@ -15,12 +15,17 @@ import torch.nn.functional as F
 from custom.diffusion.ddim import add_noise, ddim_sample, to_epsilon
 from custom.diffusion.guidance import guide
 from custom.diffusion.schedules import timestep_pairs
+from custom.diffusion.speckle import speckle_like
 from custom.interpolators.base import Reach, central_pair, check_number, check_steps
 from custom.interpolators.latent import LatentInterpolator, check_prediction, noise_of
 from custom.interpolators.motion import whole_turn
 from custom.networks.fusion_autoencoder import FusionAutoencoder
+from custom.networks.motion_view import View
 from custom.networks.parts import build_part
 from custom.networks.video_denoiser import MaskedVideoDenoiser
+
+_SPECKLE = 0x5BEC
+"""Set apart from the seeds of latents: those of the speckle."""
 
 
 class CardioInterp(LatentInterpolator):
@@ -40,7 +45,8 @@ class CardioInterp(LatentInterpolator):
         denoiser: the masked latent video denoiser; a module, or what differs from those of `MaskedVideoDenoiser`.
         num_inference_steps: DDIM steps.
         realism: standard deviation of the noise that sampling starts from, from 0, the likeliest frames, for which one
-            step suffices and no seed matters, to 1, one draw of what was learnt (the paper).
+            step suffices and no seed matters, to 1, one draw of what was learnt (the paper). With motion as much of
+            the speckle that the draw lacks beside the key frames is drawn as well (`custom.diffusion.speckle`).
         guidance_weight: `w` in LVDM's form, 0 is off (A17).
         eta: share of DDPM's noise added back at each DDIM step (A18).
         prediction_type: what the denoiser predicts, see `custom.diffusion.ddim.target_for`.
@@ -108,6 +114,18 @@ class CardioInterp(LatentInterpolator):
 
         `callback` is that of `custom.diffusion.ddim.ddim_sample`.
         """
+        return self.predict(neighbours, positions, seeds, wrap_rows, callback)[0]
+
+    @torch.no_grad()
+    def predict(
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
+        callback: Callable[[int, torch.Tensor], bool | None] | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """See `Interpolator.predict`: of the likeliest frames the motion network says how far off they may be."""
         first, last = central_pair(neighbours)
         turns = [0] * len(first)
         if wrap_rows and self.motion is not None:  # rolling by whole rows is exact: the networks see what is left
@@ -135,14 +153,13 @@ class CardioInterp(LatentInterpolator):
             callback,
         )
         frames = self._decode_tiled(latents, keys, positions, views)[:, 1:-1, :, *window]
-        if not any(turns):
-            return frames
-        places = asked.tolist()
-        turned = [
-            torch.stack([frame.roll(round(place * turn), -2) for frame, place in zip(item, places, strict=True)])
-            for item, turn in zip(frames, turns, strict=True)
-        ]
-        return torch.stack(turned)
+        if self.motion is None:
+            return frames, None
+        if self.realism:
+            frames = self._speckled(frames, torch.stack([first, last], dim=1), seeds)
+            return _turned(frames, asked, turns), None
+        error = View.of(views.flatten(0, 1)).error.unflatten(0, views.shape[:2])[..., *window]
+        return _turned(frames, asked, turns), _turned(error, asked, turns)
 
     @torch.no_grad()
     def reconstruct(self, frames: torch.Tensor) -> torch.Tensor:
@@ -165,6 +182,16 @@ class CardioInterp(LatentInterpolator):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Six-fold interpolation of pairs of frames: `(B, 2, H, W)` in [0, 1] to `(B, 5, H, W)`."""
         return self.interpolate(image.unsqueeze(2), torch.arange(1, 6) / 6).squeeze(2)
+
+    def _speckled(self, frames: torch.Tensor, keys: torch.Tensor, seeds: Sequence[int] | None) -> torch.Tensor:
+        """Frames `(B, P, 1, H, W)` with the speckle that they lack beside their key frames `(B, 2, 1, H, W)`."""
+        seeds = [0] * len(frames) if seeds is None else seeds
+        made = []
+        for item, ends, seed in zip(frames, keys, seeds, strict=True):
+            own = torch.Generator().manual_seed(seed ^ _SPECKLE)
+            drawn = torch.randint(2**31, (len(item),), generator=own).tolist()
+            made.append(speckle_like(item, ends, self.realism, drawn)[0])
+        return torch.stack(made)
 
     def _expect(self, keys: torch.Tensor, asked: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """What motion tells of frames at `asked` `(P,)` between key frames `(B, 2, 1, H, W)`; None without it.
@@ -253,3 +280,15 @@ class CardioInterp(LatentInterpolator):
             flat = F.pad(flat, (left, right, top, bottom), mode="replicate")
         window = (slice(top, top + shape[-2]), slice(left, left + shape[-1]))
         return flat.unflatten(0, shape[:2]), window
+
+
+def _turned(frames: torch.Tensor, asked: torch.Tensor, turns: Sequence[int]) -> torch.Tensor:
+    """Frames `(B, P, 1, H, W)` at `asked` `(P,)`, each rolled by its share of its gap's turn in rows."""
+    if not any(turns):
+        return frames
+    places = asked.tolist()
+    turned = [
+        torch.stack([frame.roll(round(place * turn), -2) for frame, place in zip(item, places, strict=True)])
+        for item, turn in zip(frames, turns, strict=True)
+    ]
+    return torch.stack(turned)

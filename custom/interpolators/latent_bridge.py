@@ -88,7 +88,7 @@ class LatentBridge(LatentMidpoint):
         wrap_rows: bool = False,
         callback: Callable[[int, torch.Tensor], bool | None] | None = None,
     ) -> torch.Tensor:
-        """The slice halfway, see `Interpolator.interpolate`; without seeds every item takes seed 0.
+        """See `Interpolator.interpolate`; without seeds every item takes seed 0.
 
         `callback` is that of `custom.diffusion.bridge.bridge_sample`.
         """

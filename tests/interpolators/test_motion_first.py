@@ -96,6 +96,14 @@ def test_the_likeliest_slice_needs_no_seed_and_samples_do(kind):
     assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("kind", ["calid", "cine", "cardiointerp"])
+def test_of_the_likeliest_slice_it_says_how_far_off_it_may_be(kind):
+    network, known = let_speak(network_of(kind)), frames(kind)
+    made, error = network.predict(known, PLACES)
+    assert error.shape == made.shape and (error > 0).all() and torch.equal(made, network.interpolate(known, PLACES))
+    assert variant(network, realism=1.0, num_inference_steps=1).predict(known, PLACES)[1] is None
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_position_does_not_depend_on_the_others_asked_with_it(kind):
     if kind == "cardiointerp":
