@@ -96,7 +96,7 @@ def prepare(
             or more) and by being white in single frames.
         overlay_mask: image or .npy with the burnt-in marks not 0, added to those found.
         patient_from: what names the patient: header (PatientID), folder (the first below input that is no part of a
-            data set's structure), file, or auto: the header unless anonymised, the folder, the file.
+            structure of a data set), file, or auto, which is the header unless anonymised, the folder, the file.
         patient_regex: finds the patient in the path below input; its first group, else the whole match.
         split: fractions of the patients for training, validation and test.
         ranges: for one pullback, frames per section: "training=0:100,test=100:130". Frames of the same patient in

@@ -49,7 +49,7 @@ class LatentInterpolator(Interpolator):
         self.autoencoder, self.denoiser, self.batch_size = autoencoder, denoiser, batch_size
         self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, autoencoder.factor)
         if self.motion is not None:
-            self.motion_tiler = FrameTiler(MOTION_TILE, tile_overlap, batch_size, self.motion.divisor)
+            self._motion_tiler = FrameTiler(MOTION_TILE, tile_overlap, batch_size, self.motion.divisor)
         shape = (autoencoder.latent_channels, *(1,) * spatial_dims)
         self.register_buffer("latent_shift", torch.zeros(shape))
         self.register_buffer("latent_scale", torch.ones(shape))
@@ -79,7 +79,7 @@ class LatentInterpolator(Interpolator):
         def see(tiles: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
             return look(self.motion, tiles, planes.flatten(1)[:, 0]).packed()
 
-        return self.motion_tiler(see, (padded, unit), (plane, unit), out_scale=unit)[(..., *window)]
+        return self._motion_tiler(see, (padded, unit), (plane, unit), out_scale=unit)[(..., *window)]
 
     @torch.no_grad()
     def expected(self, views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

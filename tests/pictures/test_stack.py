@@ -24,6 +24,7 @@ from custom.pictures.planes import Volume, apex_at, cut, end_systole, long_axis_
 from custom.pictures.stack import save_stack_movie, save_stack_picture
 from custom.pictures.stack_views import acquired_in, ends_of, upright_planes
 from custom.pictures.temporal import moving_lines
+from custom.scans.provenance import read_sidecar
 
 ROTATION = Rotation.from_euler("xyz", [20, -35, 50], degrees=True)
 
@@ -230,7 +231,7 @@ def test_slices_closer_than_pixels_are_found_by_the_sidecar(tmp_path):
     write(path, dense)
     assert read_volume(path).axis != 2 and read_volume(path, 2).axis == 2
     (tmp_path / "P1_interp.json").write_text(json.dumps({"synthetic_slices": [1], "slice_axis": 2}))
-    assert stack_picture._slice_axis(str(path)) == 2
+    assert read_volume(path, read_sidecar(path).get("slice_axis")).axis == 2
 
 
 def test_the_acquired_stack_is_taken_out_of_the_dense_one_where_it_was(tmp_path):
