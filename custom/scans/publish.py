@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from custom.errors import InputError
+from custom.scans.processes import is_running
 from custom.scans.provenance import sidecar_path
 
 OLD_SECONDS = 7 * 24 * 3600
@@ -127,13 +128,7 @@ def _is_left_over(folder: Path) -> bool:
     host, _, process = folder.name.removesuffix(".part").rpartition("-")
     if not host.endswith(f".{socket.gethostname()}") or not process.isdigit():
         return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return not is_running(int(process))
 
 
 @contextmanager
