@@ -100,7 +100,7 @@ def densify(
     if len(left_out) > MAX_TOLD:
         logger.info("left out %d more, all in sources.csv", len(left_out) - MAX_TOLD)
     folder = check_output_dir(out)
-    run = Run(root, folder, Preparer(folder, pullbacks), evaluators, page)
+    run = Run(root, folder, Preparer(folder, pullbacks, options.get("slice_axis")), evaluators, page)
     with logging_redirect_tqdm():
         for study in tqdm(studies, desc="studies", unit="study", disable=len(studies) == 1):
             run.do(study)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from custom.inferers.scans import ScanInterpolator
 from custom.interpolators.named import CLASSICAL
 
 DEFAULTS = {"stack": "motion", "pullback": "motion_oct"}
-OURS = ("dataset_dir", "scan_dir", "output_dir", "bundle_root", "method", "factor", "target_spacing", "slice_axis")
-"""Ids of `inference.json` that the command sets itself."""
+OURS = ("dataset_dir", "scan_dir", "output_dir", "bundle_root", "method", "factor", "target_spacing")
+"""Ids of `inference.json` that the command sets itself, some by names of its own."""
 INTERPOLATOR = f"{ScanInterpolator.__module__}.{ScanInterpolator.__qualname__}"
 
 
@@ -33,10 +32,21 @@ class StudyInterpolator(ScanInterpolator):
         self._validate()
         self._prepare_network()
 
-    def densify(self, path: Path, output_dir: Path) -> Path:
-        """Interpolate one scan into a folder; see `ScanInterpolator.do_scan`."""
+    def densify(self, path: Path, output_dir: Path, axis: int | None = None) -> Path:
+        """Interpolate one scan into a folder; see `ScanInterpolator.do_scan`.
+
+        Args:
+            path: the scan.
+            output_dir: of the output.
+            axis: the array axis on which its slices lie, where that is known; else it is looked for as ever.
+        """
         self.saver.output_dir = output_dir
-        return self.do_scan(path)
+        usual = self.loader.axis
+        try:
+            self.loader.axis = self.saver.axis = usual if axis is None else axis
+            return self.do_scan(path)
+        finally:
+            self.loader.axis = self.saver.axis = usual
 
 
 def interpolator_for(
@@ -98,18 +108,11 @@ def _check_kind(parser: ConfigParser, folder: Path, kind: str) -> None:
 
 def _check_options(parser: ConfigParser, folder: Path, options: Mapping[str, Any]) -> None:
     """Raise InputError for an option that the bundle does not have, or that is not one of a run's numbers and words."""
-    known = [name for name, value in parser.config.items() if not isinstance(value, dict) and name not in OURS]
-    known = [
-        name for name in known if name not in ("imports", "initialize", "run", "checkpoint") or name == "checkpoint"
-    ]
+    values = {name for name, value in parser.config.items() if not isinstance(value, dict)}
+    known = sorted(values - {*OURS, "imports", "initialize", "run"})
     for name in options:
         if name in known:
             continue
         near = difflib.get_close_matches(name, [*known, "factor", "spacing", "method", "modality"], 1)
-        remedy = f"did you mean --{near[0]}?" if near else f"it has {', '.join('--' + word for word in sorted(known))}"
+        remedy = f"did you mean --{near[0]}?" if near else f"it has {', '.join('--' + word for word in known)}"
         raise InputError(f"--{name}", f"no such option of {folder.name}", remedy)
-
-
-def told(evaluator: StudyInterpolator) -> str:
-    """The method in one word."""
-    return evaluator.method or json.dumps(evaluator.made_by["bundle"]).strip('"')

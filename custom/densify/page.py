@@ -130,7 +130,8 @@ def _data(scan: Scan, acquired: Scan, turn: Turn, kind: str, sidecar: Mapping[st
         "pixelMm": turn.pixel_mm,
         "sliceMm": scan.spacing_mm,
         "hasPitch": not np.array_equal(acquired.affine, np.eye(4)),  # as files without a header's worth have it
-        "isMeasured": scan.coordinates != "polar",
+        # Neither the angle between A-lines nor a pixel of which nothing is known (1 mm, in OCT) is a length.
+        "isMeasured": kind == "stack" or (scan.coordinates != "polar" and turn.pixel_mm != (1.0, 1.0)),
         "phaseCount": scan.num_phases,
         "phaseMs": duration if 5 <= duration <= 500 else DEFAULT_PHASE_MS,
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from custom.densify.method import StudyInterpolator
 from custom.densify.page import write_page
-from custom.densify.preparation import Prepared, Preparer
+from custom.densify.preparation import Prepared, Preparer, slice_axis_of
 from custom.densify.studies import LeftOut, Study
 from custom.errors import InputError, input_error_in
 from custom.importers.intake import place_of, write_fates
@@ -81,7 +81,7 @@ class Run:
 
     def _do_volume(self, study: Study, volume: Path, prepared: Prepared) -> Path:
         evaluator, started = self.evaluators[study.kind], time.perf_counter()
-        output = evaluator.densify(volume, self._folder_of(volume))
+        output = evaluator.densify(volume, self._folder_of(volume), slice_axis_of(volume, study.kind))
         logger.info("  %s: %s; %.1f s", stem(volume), evaluator.summary, time.perf_counter() - started)
         if self.page:
             notes = {"Preparation": "; ".join(prepared.notes)} if prepared.notes else None

@@ -94,14 +94,15 @@ def _ready(root: Path, modality: str) -> list[Study]:
             continue
         if says_synthetic(path):
             continue
-        is_pullback = modality == "oct" or (modality == "auto" and _is_marked_oct(path))
+        is_pullback = modality == "oct" or (modality == "auto" and is_marked_oct(path))
         is_prepared = any(entry in read_sidecar(path) for entry in PREPARED)
         if is_pullback or is_prepared:
             found.append(Study("pullback" if is_pullback else "stack", stem(path), path, is_ready=True))
     return found
 
 
-def _is_marked_oct(path: Path) -> bool:
+def is_marked_oct(path: Path) -> bool:
+    """Whether the header of a NIfTI file says that it is a pullback `(H, W, frames)`, as our own files do."""
     try:
         return nib.load(path).header["descrip"].item().lower().startswith(b"oct ")
     except Exception:  # whatever nibabel makes of it: who reads it will say so

@@ -36,7 +36,7 @@ const extent = {down: high * downMm, right: wide * rightMm, through: (count - 1)
 const isLong = data.kind === 'pullback' || extent.through > Math.max(extent.down, extent.right);
 const shown = isLong ? Math.min(460, room) : Math.min(560, room * .6);
 const perMm = shown / Math.max(extent.down, extent.right);
-const through = clamp(extent.through * perMm, Math.min(140, room), isLong ? room : shown);
+const through = clamp(extent.through * perMm, Math.min(isLong ? 320 : 60, room), isLong ? room : shown);
 const isToScale = data.isMeasured && Math.abs(through - extent.through * perMm) < 1;
 const views = {
   slice: {canvas: get('slice'), width: extent.right * perMm, height: extent.down * perMm},
@@ -112,6 +112,15 @@ function drawCut(view, line, share, along) {  // `along`: slices run to the righ
     }
   });
 }
+function marks(view, along) {  // of the acquired slices, at two sides of a cut
+  const {context, canvas} = view, long = along === 'right' ? canvas.width : canvas.height;
+  context.fillStyle = '#7cc4ff';
+  for (const slice of acquired) {
+    const at = (slice + .5) / count * long - 1;
+    if (along === 'right') for (const y of [0, canvas.height - 6]) context.fillRect(at, y, 2, 6);
+    else for (const x of [0, canvas.width - 6]) context.fillRect(x, at, 6, 2);
+  }
+}
 function hair(view, x, y) {  // shares of the view
   if (!get('cross').checked) return;
   const {context, canvas} = view;
@@ -144,8 +153,10 @@ function drawNow() {
     drawPart(set, state.phase, state.slice, {x: 0, y: 0}, [0, 0, wide, high], context));
   hair(views.slice, x, y);
   drawCut(views.first, 'column', x, 'right');
+  marks(views.first, 'right');
   hair(views.first, z, y);
   drawCut(views.second, 'row', y, isLong ? 'right' : 'down');
+  marks(views.second, isLong ? 'right' : 'down');
   hair(views.second, ...(isLong ? [z, x] : [x, z]));
   tell();
 }
@@ -233,8 +244,8 @@ window.addEventListener('resize', drawTicks);
 const plural = `${data.noun}s`, scale = isToScale ? '' : ' (not to scale)';
 get('slice-label').textContent = data.noun[0].toUpperCase() + data.noun.slice(1);
 get('plural').textContent = get('plural2').textContent = plural;
-get('first-name').textContent = `${data.cutName}, upright line of the cross-hair${scale}`;
-get('second-name').textContent = `${data.cutName}, level line of the cross-hair${scale}`;
+get('first-name').textContent = `${data.cutName}, upright${scale}`;
+get('second-name').textContent = `${data.cutName}, level${scale}`;
 get('slice-slider').max = count - 1;
 get('phase-slider').max = phases - 1;
 document.querySelectorAll('[data-cine]').forEach(part => { part.hidden = phases < 2; });
