@@ -12,7 +12,6 @@ pullback is held in memory while it is converted.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import os
@@ -30,11 +29,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from custom.data.datalist import SECTIONS, split_by_patient, write_datalist
 from custom.errors import InputError
-from custom.importers.intake import check_apart, check_arguments, place_of, source_sha256, write_fates
-from custom.importers.oct.conversion import ConversionOptions, convert
-from custom.importers.oct.sources import find_sources, read_source
-from custom.scans.provenance import read_sidecar, sidecar_path, write_json
-from custom.scans.pullbacks import PullbackWriter, check_output_dir, new_pullback
+from custom.importers.intake import check_apart, check_arguments, place_of, write_fates
+from custom.importers.oct.conversion import ConversionOptions
+from custom.importers.oct.sources import find_sources
+from custom.importers.oct.writing import convert_file, is_of_another
+from custom.scans.pullbacks import check_output_dir
 
 logger = logging.getLogger("prepare_oct")
 
@@ -106,9 +105,9 @@ def prepare(
             try:
                 patient, name = _patient_and_name(path, root, patient_regex)
                 output = folder / f"{name}.nii{'.gz' if compress else ''}"
-                if any(item["image"] == output.name for item in items) or _is_of_another(output, path):
+                if any(item["image"] == output.name for item in items) or is_of_another(output, path):
                     raise InputError(path, f"would be {output.name}, which another source is", "rename one of them")
-                count = _convert_file(path, output, options, interval, mask)
+                count = convert_file(path, output, options, interval, mask)
                 items.append({"image": output.name, "patient": patient})
                 fates.append(_fate(path, patient, "done", output.name))
             except Exception as error:  # readers of many libraries: one bad source costs one line
@@ -144,12 +143,6 @@ def _listed(folder: Path) -> list[dict[str, str]]:
     content = json.loads(path.read_text())
     entries = [entry for section in SECTIONS for entry in content.get(section, []) if "frames" not in entry]
     return [{name: e[name] for name in ("image", "patient")} for e in entries if (folder / e["image"]).is_file()]
-
-
-def _is_of_another(output: Path, source: Path) -> bool:
-    """Whether an output is there that another source made, told by content."""
-    said = read_sidecar(output)
-    return output.exists() and bool(said) and said.get("source_sha256") != source_sha256(source)
 
 
 def _parse_fractions(split: str | tuple[float, ...]) -> list[float]:
@@ -212,42 +205,6 @@ def _patient_and_name(path: Path, root: Path, patient_regex: str | None) -> tupl
         patient = match[1] if match.re.groups else match[0]
     words = [patient, *(part for part in parts if part != patient)]
     return patient, re.sub(r"[^\w.-]+", "-", "_".join(words))
-
-
-def _convert_file(
-    path: Path, output: Path, options: ConversionOptions, frames: tuple[int, int] | None, mask: np.ndarray | None
-) -> int:
-    """Convert one pullback and write it with its note; returns how many frames it has."""
-    source = read_source(path)
-    start, stop = frames or (0, len(source.frames))
-    if stop > len(source.frames):
-        raise InputError(path, f"has {len(source.frames)} frames, --frames asks for {stop}", "shorten the range")
-    if mask is not None and mask.shape != source.frames.shape[1:3]:
-        fault = f"has frames {source.frames.shape[1:3]}, --overlay_mask is {mask.shape}"
-        raise InputError(path, fault, "give a mask of the size of a frame")
-    source = dataclasses.replace(source, frames=source.frames[start:stop])
-    pullback = convert(path, source, options, mask)
-    shape = pullback.frames.shape
-    info = new_pullback(path, shape, pullback.frames.dtype, pullback.spacing_mm, pullback.coordinates)
-    with PullbackWriter(output, info, shape[2]) as writer:
-        for k in range(shape[2]):
-            writer.write(pullback.frames[..., k])
-    write_json(
-        sidecar_path(output),
-        {
-            "source": path.name,
-            "source_sha256": source_sha256(path),
-            "source_frames": [start, stop],
-            "coordinates": pullback.coordinates,
-            "shape": list(shape),
-            "spacing_mm": [round(float(value), 6) for value in pullback.spacing_mm],
-            "from_colour": source.frames.ndim == 4,
-            "overlay_pixels_filled": int(pullback.overlay.sum()),
-            "options": dataclasses.asdict(options),
-        },
-    )
-    logger.info("%s: %s %s, %s mm", output.name, pullback.coordinates, shape, pullback.spacing_mm)
-    return shape[2]
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ FLOORS = (
     {"inferers", "transforms", "data", "importers", "exporters", "command_line"},
     {"training", "evaluation"},
     {"pictures", "report", "papers"},
+    {"densify"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 #: (from, to) -> why it is still there. To become shorter, never longer.
