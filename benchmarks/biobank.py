@@ -35,7 +35,7 @@ DAMAGED_EVERY = 50
 """One study in so many is truncated."""
 PROCESSES = 2
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(PROCESSES)]
-_DONE = re.compile(r"INFO - (\S+?): \d+ slices .* became")
+_DONE = re.compile(r"INFO (\S+?): \d+ slices .* became")
 
 
 def make_studies(folder: Path, count: int, seed: int = 0) -> set[str]:

@@ -21,53 +21,24 @@ from monai.utils import CommonKeys as Keys
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from custom.data.sources import cmr_phantom_scan
 from custom.errors import InputError, input_error_in
 from custom.inferers.claims import Claims
 from custom.inferers.failures import write_failures
+from custom.inferers.scan_folder import ScanFolder
 from custom.interpolators.named import classical
-from custom.scans.nifti import check_output_dir, find_nifti, stem
+from custom.scans.nifti import check_output_dir, stem
 from custom.scans.provenance import says_synthetic, sha256_of
 from custom.weights import load_model
 
 logger = logging.getLogger(__name__)
 WAIT_SECONDS = 0.5
 """Between looks at scans that other processes do."""
-SCRIPTS = {"stack": "data_scripts/prepare_cmr.py", "pullback": "data_scripts/prepare_oct.py"}
 
 
 def refuse_synthetic(path: Path) -> None:
     """Raise InputError if a scan's sidecar or header says that some of its slices were made by interpolation."""
     if says_synthetic(path):
         raise InputError(path, "holds synthetic slices", "give the acquired scan instead")
-
-
-class ScanFolder(Dataset):
-    """The scans of a folder as `{"image": path}`.
-
-    The folder is listed at first use: a missing one is then told in one line by the evaluator, rather than by the
-    traceback of a config that could not be built.
-
-    Args:
-        dataset_dir: a folder of NIfTI files, or one file; None for a simulated short-axis scan.
-        kind: what they are, "stack" or "pullback"; for messages.
-        scan_dir: where the simulated scan is, or is made at first use (`custom.data.sources.cmr_phantom_scan`).
-    """
-
-    def __init__(self, dataset_dir: str | Path | None, kind: str = "stack", scan_dir: str | Path = "cmr_scan") -> None:
-        self.dataset_dir, self.kind, self.scan_dir = dataset_dir, kind, scan_dir
-
-    @cached_property
-    def paths(self) -> list[Path]:
-        """The files, sorted by name; InputError if there are none."""
-        folder = cmr_phantom_scan(self.scan_dir) if self.dataset_dir is None else self.dataset_dir
-        return find_nifti(folder, f"{self.kind}s", SCRIPTS[self.kind])
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> dict[str, str]:
-        return {Keys.IMAGE: str(self.paths[index])}
 
 
 class FolderEvaluator(Evaluator):
@@ -130,6 +101,8 @@ class FolderEvaluator(Evaluator):
             self._validate()
             self._keep_apart()
             self._check_output()
+            if isinstance(self.dataset, ScanFolder):
+                self.dataset.write_into(self.output_dir)
             self._list_scans()
             self._prepare_network()
             with self._open_claims() as self._claims:
@@ -225,21 +198,25 @@ class FolderEvaluator(Evaluator):
             self._claims.release(name, self._failures.get(path))
 
     def _do(self, path: str) -> str | None:
-        started = time.perf_counter()
-        try:
-            other = self._owners[stem(path)]
-            if other != path:
-                raise InputError(path, f"would overwrite the output of {Path(other).name}", "rename one of the two")
-            output = str(self.do_scan(Path(path)))
-            seconds = time.perf_counter() - started
-            logger.info("%s: %s; %.1f s; %s", Path(path).name, self.summary, seconds, output)
-            return output
-        except (ValueError, OSError, MemoryError, RuntimeError) as error:
-            told = input_error_in(error)
-            if told is None and isinstance(error, RuntimeError):
-                raise
-            advice = "; check the disk" if isinstance(error, OSError) else ""
-            return self._fail(path, str(told or f"{path}: {error}{advice}"))
+        other = self._owners[stem(path)]
+        if other != path:
+            fault = f"would overwrite the output of {Path(other).name}"
+            return self._fail(path, str(InputError(path, fault, "rename one of the two")))
+        volumes, faults = self.dataset.volumes(path) if isinstance(self.dataset, ScanFolder) else ([Path(path)], [])
+        output = None
+        for volume in volumes:
+            started = time.perf_counter()
+            try:
+                output = str(self.do_scan(volume))
+                seconds = time.perf_counter() - started
+                logger.info("%s: %s; %.1f s; %s", volume.name, self.summary, seconds, output)
+            except (ValueError, OSError, MemoryError, RuntimeError) as error:
+                told = input_error_in(error)
+                if told is None and isinstance(error, RuntimeError):
+                    raise
+                advice = "; check the disk" if isinstance(error, OSError) else ""
+                faults.append(str(told or f"{volume}: {error}{advice}"))
+        return self._fail(path, "; ".join(faults)) if faults else output
 
     def _fail(self, path: str, fault: str) -> None:
         """Tell why a scan failed, and remember it."""
