@@ -111,8 +111,11 @@ def _is_export(path: Path) -> bool:
     """Whether a folder has no NIfTI of its own but DICOM or zips in it, at any depth; or a file is one of these."""
     if path.name.endswith(SUFFIXES) or not path.exists():
         return False
-    if path.is_dir() and any(file.name.endswith(SUFFIXES) and file.name[0] != "." for file in path.iterdir()):
-        return False
+    try:
+        if path.is_dir() and any(file.name.endswith(SUFFIXES) and file.name[0] != "." for file in path.iterdir()):
+            return False
+    except OSError:
+        return False  # who lists it will say why
     from custom.importers.cmr.dicom_files import is_dicom
     from custom.importers.cmr.source import visible_files
     from custom.importers.cmr.zips import is_zip
