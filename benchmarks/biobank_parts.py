@@ -91,7 +91,8 @@ def run(words: list[str], log: Path, processes: int = 1) -> tuple[int, float]:
 
 def outputs(folder: Path) -> dict[str, bytes]:
     """Every file of an output folder but the table of failures."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "failures.csv"}
+    found = (path for path in sorted(folder.iterdir()) if path.name != "failures.csv")
+    return {path.name: path.read_bytes() if path.is_file() else b"a folder" for path in found}
 
 
 def failures(folder: Path) -> set[str]:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from custom.errors import input_error_in
+from custom.errors import InputError, input_error_in
 from custom.inferers.folder import ScanFolder
 from custom.inferers.gaps import GapInferer
 from custom.inferers.scans import ScanInterpolator, interpolate_scan, scan_transforms
@@ -250,3 +250,16 @@ def test_a_dicom_file_that_holds_nothing_is_told(tmp_path):
     (tmp_path / "1.dcm").write_bytes(bytes(128) + b"DICM")
     with pytest.raises(SystemExit, match="1.dcm: cannot be read .* export it again, or leave it out"):
         evaluator(tmp_path, dataset=ScanFolder(tmp_path / "1.dcm")).run()
+
+
+def test_a_disk_that_is_full_from_the_start_of_a_scan_leaves_nothing(tmp_path, monkeypatch):
+    write(tmp_path / "scan.nii")
+    (tmp_path / "out").mkdir()
+
+    def full(*_):
+        raise InputError(tmp_path / "out", "cannot be written (No space left on device)", "free some space")
+
+    monkeypatch.setattr("custom.scans.publish.Staged.add_sidecar", full)
+    with pytest.raises((RuntimeError, InputError)):
+        interpolate_scan(tmp_path / "scan.nii", tmp_path / "out", LinearFrames(), GapInferer(factor=2))
+    assert not list((tmp_path / "out").iterdir())
