@@ -14,7 +14,8 @@ from skimage.transform import resize
 
 from custom.errors import InputError
 from custom.importers.oct.conversion import ConversionOptions, convert
-from custom.importers.oct.sources import read_source
+from custom.importers.oct.reading import read_source
+from custom.importers.oct.sources import FindOptions, find_sources
 from custom.scans.coordinates import cartesian_to_polar
 
 
@@ -76,7 +77,12 @@ def read_frames(path: str | Path, first: int, last: int) -> np.ndarray:
     path = Path(path)
     if not path.exists():
         raise InputError(path, "no such file or folder", "give --frames a pullback")
-    source = read_source(path)
+    found = find_sources(path, FindOptions())
+    if len(found) > 1:
+        raise InputError(path, f"holds {len(found)} pullbacks", "give --frames one of them")
+    if isinstance(found[0], InputError):
+        raise found[0]
+    source = read_source(found[0])
     if not 1 <= first <= last <= len(source.frames):
         fault = f"has frames 1 to {len(source.frames)}, not {first} to {last}"
         raise InputError(path, fault, "give a range within them, such as --range 1:30")
