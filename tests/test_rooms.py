@@ -21,7 +21,7 @@ FLOORS = (
     {"weights", "metrics", "diffusion", "phantoms", "scans"},
     {"networks"},
     {"interpolators"},
-    {"inferers", "transforms", "data", "importers", "command_line"},
+    {"inferers", "transforms", "data", "importers", "exporters", "command_line"},
     {"training", "evaluation"},
     {"pictures", "report", "papers"},
     {"densify"},

@@ -76,10 +76,10 @@ def densify(
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     from custom.densify.method import interpolator_for
-    from custom.densify.preparation import Preparer
     from custom.densify.run import Run
-    from custom.densify.studies import LeftOut, find_studies
     from custom.importers.oct.conversion import ConversionOptions
+    from custom.importers.prepared import Preparer
+    from custom.importers.studies import LeftOut, find_studies
     from custom.scans.nifti import check_output_dir
 
     if factor is not None and spacing is not None:

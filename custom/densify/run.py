@@ -12,10 +12,10 @@ from pathlib import Path
 
 from custom.densify.method import StudyInterpolator
 from custom.densify.page import write_page
-from custom.densify.preparation import Prepared, Preparer, slice_axis_of
-from custom.densify.studies import LeftOut, Study
 from custom.errors import InputError, input_error_in
 from custom.importers.intake import place_of, write_fates
+from custom.importers.prepared import Prepared, Preparer, slice_axis_of
+from custom.importers.studies import LeftOut, Study
 from custom.scans.nifti import stem
 
 logger = logging.getLogger(__name__)

@@ -122,7 +122,7 @@ def test_a_batch_goes_on_after_bad_cases(tmp_path, caplog):
         strict=True,
     ):
         assert fault in line
-    outputs = {f"{stem}_interp.{suffix}" for stem in "az" for suffix in ("json", "nii.gz")}
+    outputs = {f"{stem}_interp.{suffix}" for stem in "az" for suffix in ("json", "nii.gz")} | {"failures.csv"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == outputs
 
 
@@ -158,7 +158,7 @@ def test_a_full_disk_costs_the_large_case_only(tmp_path, caplog):
             evaluator(tmp_path, num_samples=2).run()
     (line,) = errors_of(caplog)
     assert f"{tmp_path / 'out' / 'large_interp.nii.gz'}: cannot be written (File too large); free some space" in line
-    assert {path.name.split("_")[0] for path in (tmp_path / "out").iterdir()} == {"small"}
+    assert {path.name.split("_")[0] for path in (tmp_path / "out").iterdir()} == {"small", "failures.csv"}
 
 
 def test_a_disk_that_is_full_at_the_deviation_leaves_the_folder_as_it_was(tmp_path):

@@ -68,7 +68,7 @@ class _Frames:
     def pixels(self, image: DicomImage) -> np.ndarray:
         """`(rows, columns)` as stored."""
         if image.path != self._path:
-            self._kept, self._path = _decoded(image), image.path
+            (_, self._kept), self._path = decoded(image), image.path
         pixels = self._kept
         if image.frame is not None and pixels.ndim == len(image.shape) + 1:
             if image.frame >= len(pixels):
@@ -79,7 +79,12 @@ class _Frames:
         return pixels
 
 
-def _decoded(image: DicomImage) -> np.ndarray:
+def decoded(image: DicomImage) -> tuple[Dataset, np.ndarray]:
+    """The data set of an image's file and its pixels as stored, `(rows, columns)` or `(frames, rows, columns)`.
+
+    Raises:
+        InputError: damaged, or compressed in a way that needs a decoder that is not installed.
+    """
     dataset = None
     try:
         dataset = open_dicom(image.path)
@@ -94,7 +99,7 @@ def _decoded(image: DicomImage) -> np.ndarray:
         raise unreadable(image.path, error) from error
     if pixels.dtype.kind not in "iu":
         raise unreadable(image.path, ValueError(f"its pixels are {pixels.dtype}, not integers"))
-    return pixels
+    return dataset, pixels
 
 
 def _check_length(dataset: Dataset) -> None:

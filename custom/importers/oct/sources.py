@@ -74,11 +74,15 @@ def find_sources(root: Path) -> list[Path]:
     return found
 
 
-def read_source(path: Path) -> SourcePullback:
+def read_source(path: Path, take_synthetic: bool = False) -> SourcePullback:
     """Read a pullback that :func:`find_sources` has found.
 
+    Args:
+        path: of it.
+        take_synthetic: take a DICOM file that holds synthetic frames for an acquired one.
+
     Raises:
-        InputError: it cannot be read, or is not a stack of equal gray or RGB frames.
+        InputError: it cannot be read, is not a stack of equal gray or RGB frames, or holds synthetic frames.
     """
     suffix = path.suffix.lower()
     if path.is_dir():
@@ -90,7 +94,7 @@ def read_source(path: Path) -> SourcePullback:
     elif suffix in IMAGES:
         raise InputError(path, "is one frame only", "give its folder as --input")
     elif is_dicom(path):
-        source = _read_dicom(path)
+        source = _read_dicom(path, take_synthetic)
     else:
         raise InputError(path, "is neither DICOM, image nor array", "export the pullback in one of these formats")
     return _checked(path, source)
@@ -157,8 +161,10 @@ def _read_array(path: Path) -> SourcePullback:
     return SourcePullback(arrays[name], overlay=None if overlay is None else overlay != 0)
 
 
-def _read_dicom(path: Path) -> SourcePullback:
+def _read_dicom(path: Path, take_synthetic: bool) -> SourcePullback:
     dataset = _decode(path, pydicom.dcmread)
+    if dataset.get("SyntheticData") == "YES" and not take_synthetic:
+        raise InputError(path, "holds synthetic frames", "give the acquired pullback instead")
     _decode(path, lambda _: _count_frames(dataset))
     frames = _decode(path, lambda _: pixel_array(dataset))  # YBR comes as RGB
     interpretation = dataset.PhotometricInterpretation

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from custom.densify.studies import Study, is_marked_oct
 from custom.errors import InputError
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.notes import Doubt
@@ -20,6 +19,7 @@ from custom.importers.cmr.scan import ConversionOptions as CmrOptions
 from custom.importers.cmr.volumes import VolumeOptions
 from custom.importers.oct.conversion import ConversionOptions as OctOptions
 from custom.importers.oct.writing import convert_file, is_converted, is_of_another
+from custom.importers.studies import Study, is_marked_oct
 from custom.scans.provenance import read_sidecar
 from custom.scans.pullback_reader import PULLBACK_AXIS
 

@@ -9,8 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from custom.densify.studies import find_studies
 from custom.errors import InputError
+from custom.importers.studies import find_studies
 
 
 def found(root, modality="auto"):
@@ -100,4 +100,6 @@ def test_nothing_to_densify_is_one_line(tmp_path, write_nifti, what):
     with pytest.raises(InputError) as error:
         find_studies(root)
     assert "\n" not in str(error.value)
-    assert {"synthetic": "made by this project", "missing": "no such file"}.get(what, "holds no scan") in str(error.value)
+    assert {"synthetic": "made by this project", "missing": "no such file"}.get(what, "holds no scan") in str(
+        error.value
+    )
