@@ -104,7 +104,7 @@ class Run:
             try:
                 series = write_dicom_series(output, sources, output.parent)
                 logger.info("  %s: %d DICOM files", series[0].parent, len(series))
-            except FAULTS as error:
+            except Exception as error:  # pydicom, and headers of all makers: the volume is there all the same
                 # Frames that were turned to gray, or whose marks were filled, are not those of the file.
                 if study.kind == "pullback" and isinstance(error, InputError):
                     logger.info("  no DICOM series: %s", _told(output, error))
@@ -145,9 +145,9 @@ def _below(path: Path, base: Path) -> str:
 
 def _told(path: Path, error: Exception) -> str:
     """A fault in one line."""
-    told = input_error_in(error) or (
-        InputError(path, f"cannot be written ({error})", "check the disk")
-        if isinstance(error, OSError)
-        else f"{path}: {error}"
-    )
+    told: object = input_error_in(error)
+    if told is None and isinstance(error, OSError):
+        told = InputError(path, f"cannot be written ({error})", "check the disk")
+    elif told is None:
+        told = f"{path}: {type(error).__name__} ({error})"
     return " ".join(str(told).split())
