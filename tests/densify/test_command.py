@@ -30,10 +30,13 @@ def export(tmp_path, write_nifti, write_stack_dicom, write_pullback_dicom, write
     return root
 
 
+#: Slices of each output, doubled.
+COUNTS = {"export_mr": 9, "heart9": 5, "pull": 7, "frames": 5}
+
+
 def files(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()
-    }
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in found}
 
 
 def run(*words):
