@@ -90,8 +90,15 @@ def test_a_pullback_is_shown_as_stored(tmp_path, write_nifti):
 PRESS = "document.dispatchEvent(new KeyboardEvent('keydown', {{key: '{}', bubbles: true}}));"
 
 
-def status(document):
-    return re.search(r'id="status"[^>]*>([^<]*)<', document)[1]
+TELL = (
+    "document.body.append("
+    "Object.assign(document.createElement('pre'), {id: 'told', textContent: JSON.stringify(out)}));"
+)
+
+
+def told_by(document):
+    """What a script that ended with `TELL` found out; the page's own status is written again with every frame."""
+    return json.loads(unescape(re.search(r'id="told">([^<]*)<', document)[1]))
 
 
 ACTS = {
@@ -112,8 +119,8 @@ def test_keys_and_sliders_scroll_and_the_kind_of_slice_is_marked(cine, look):
     )
     script += "".join(f"{{{act}}} note('{name}');" for name, act in ACTS.items())
     # A phase takes 40 ms: while it plays, the phase goes on.
-    script += "setTimeout(() => {note('later'); play(); get('status').textContent = JSON.stringify(out);}, 60);"
-    told = json.loads(unescape(status(look(page, script, "#slice=4&phase=1"))))
+    script += "setTimeout(() => {note('later'); play(); " + TELL + "}, 60);"
+    told = told_by(look(page, script, "#slice=4&phase=1"))
     words, mark, _ = told["link"]
     assert words == "slice 5 of 10: SYNTHETIC, between acquired 2 and 3, 1/3 of the way, 10.7 mm; phase 2 of 3"
     assert mark == "synthetic"
@@ -129,7 +136,7 @@ def test_what_is_drawn_is_the_slice_and_its_long_axis(cine, look):
     """The pixels of the canvases against the volume, through JPEG and the screen's own scale."""
     source, output = cine
     page, _ = write_page(source, output, "stack")
-    told = (
+    script = (
         "const at = (id, x, y) => {const c = get(id); "
         "return c.getContext('2d').getImageData(x * c.width, y * c.height, 1, 1).data};"
         "get('cross').checked = false; get('overlay').checked = false; drawNow(); const out = [];"
@@ -139,9 +146,8 @@ def test_what_is_drawn_is_the_slice_and_its_long_axis(cine, look):
         "  out.push([x, y, at('slice', u, v)[0], at('first-cut', w, v)[0], at('second-cut', u, w)[0]]);}"
         "get('overlay').checked = true; drawNow();"
         "const [r, g, b] = at('slice', .5, .5); out.push(['overlay', r - b]);"
-        "get('status').textContent = JSON.stringify(out);"
     )
-    *points, overlay = json.loads(unescape(status(look(page, told, "#slice=4"))))
+    *points, overlay = told_by(look(page, script + TELL, "#slice=4"))
     volume = np.asarray(nib.load(output).dataobj)[:, :, 4, 0].astype(float)
     low, high = np.percentile(np.asarray(nib.load(source).dataobj), (0.5, 99.5))
     picture = ((volume[::-1].T[::-1] - low) / (high - low)).clip(0, 1) * 255  # right is -x, down is -y
