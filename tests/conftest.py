@@ -84,8 +84,11 @@ def write_stack_dicom():
 def write_pullback_dicom():
     def write(path, modality="IVOCT", frames=4):
         pixels = np.uint8(smooth((frames, 32, 40)) // 4)
-        save_dicom(path, pixels, Modality=modality, NumberOfFrames=frames, PatientID="V1", IVUSPullbackRate=20.0,
-                   FrameTime=10.0)  # fmt: skip
+        save_dicom(
+            path, pixels, Modality=modality, NumberOfFrames=frames, PatientID="V1", IVUSPullbackRate=20.0,
+            FrameTime=10.0, StudyInstanceUID=generate_uid(), SeriesInstanceUID=generate_uid(), SeriesNumber=1,
+            FrameOfReferenceUID=generate_uid(),
+        )  # fmt: skip
         return path
 
     return write

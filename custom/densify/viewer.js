@@ -66,8 +66,8 @@ function drawPart(set, phase, slice, part, target, context) {  // `part` of a pi
   const found = place(set, phase, slice);
   if (!found) return;
   const [picture, x, y] = found, [h, w] = set.size;
-  const width = part.line === 'column' ? 1 : w, height = part.line === 'row' ? 1 : h;
-  context.drawImage(picture, x + Math.floor(part.x * w), y + Math.floor(part.y * h), width, height, ...target);
+  context.drawImage(picture, x + Math.floor(part.x * w), y + Math.floor(part.y * h),
+                    part.line === 'column' ? 1 : w, part.line === 'row' ? 1 : h, ...target);
 }
 function compose(view, width, height, paint) {  // gray picture, and the deviation over it in colour
   const layer = set => {
@@ -139,9 +139,7 @@ function drawTicks() {
   }
 }
 let asked = 0;
-function draw() {
-  asked ||= requestAnimationFrame(() => { asked = 0; drawNow(); });
-}
+function draw() { asked ||= requestAnimationFrame(() => { asked = 0; drawNow(); }); }
 function drawNow() {
   const x = (state.column + .5) / wide, y = (state.row + .5) / high, z = (state.slice + .5) / count;
   compose(views.slice, wide, high, (set, context) =>
