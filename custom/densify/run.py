@@ -105,9 +105,9 @@ class Run:
                 series = write_dicom_series(output, sources, output.parent)
                 logger.info("  %s: %d DICOM files", series[0].parent, len(series))
             except Exception as error:  # pydicom, and headers of all makers: the volume is there all the same
-                # Frames that were turned to gray, or whose marks were filled, are not those of the file.
-                if study.kind == "pullback" and isinstance(error, InputError):
-                    logger.info("  no DICOM series: %s", _told(output, error))
+                # Frames that were turned to gray, or whose marks were filled, are not those of the file: no failure.
+                if study.kind == "pullback":
+                    logger.warning("  no DICOM series: %s", _told(output, error))
                 else:
                     faults.append(f"no DICOM series: {_told(output, error)}")
         return [output]
