@@ -43,13 +43,15 @@ def densify(
     depth_spacing_mm: float | None = None,
     geometry: str = "none",
     page: bool = True,
+    dicom: bool = True,
     **options: Any,
 ) -> None:
     """Fill the gaps between the slices of cardiac MR stacks and cines, and between the frames of OCT pullbacks.
 
     EXPORT is what you have; what it holds is found out. Each scan gets a folder OUT/NAME with
     NAME_interp.nii.gz on the scanner's own grid (acquired slices bit for bit), a JSON that says what made it and which
-    slices are synthetic, and index.html, one page to look at it in any browser. OUT/sources.csv lists every source
+    slices are synthetic, and index.html, one page to look at it in any browser; from DICOM, NAME_interp_dicom also
+    holds a derived series, in which synthetic images say that they are. OUT/sources.csv lists every source
     and what became of it. The same command again does only what is missing. A scan that cannot be done is told in one
     line, the others are done. Exit code 0 is all done, 1 some failed, 2 options or folders that cannot be used.
 
@@ -69,6 +71,7 @@ def densify(
         depth_spacing_mm: of OCT, size of a pixel. By default that of the DICOM header or the geometry, else unknown.
         geometry: of OCT, what a system's frames measure where nothing else says so, vivolight or abbott.
         page: no page is written (--page false is the same).
+        dicom: no derived DICOM series of an EXPORT that is DICOM.
         options: anything else that the method's inference.json has, such as --num_samples 4 (diffusion, their spread
             becomes NAME_std.nii.gz and an overlay of the page), --num_inference_steps 8, --seed 1, --device cpu.
     """
@@ -100,7 +103,7 @@ def densify(
     if len(left_out) > MAX_TOLD:
         logger.info("left out %d more, all in sources.csv", len(left_out) - MAX_TOLD)
     folder = check_output_dir(out)
-    run = Run(root, folder, Preparer(folder, pullbacks, options.get("slice_axis")), evaluators, page)
+    run = Run(root, folder, Preparer(folder, pullbacks, options.get("slice_axis")), evaluators, page, dicom)
     with logging_redirect_tqdm():
         for study in tqdm(studies, desc="studies", unit="study", disable=len(studies) == 1):
             run.do(study)

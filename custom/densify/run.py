@@ -13,12 +13,15 @@ from pathlib import Path
 from custom.densify.method import StudyInterpolator
 from custom.densify.page import write_page
 from custom.errors import InputError, input_error_in
+from custom.exporters.dicom import write_dicom_series
 from custom.importers.intake import place_of, write_fates
 from custom.importers.prepared import Prepared, Preparer, slice_axis_of
 from custom.importers.studies import LeftOut, Study
 from custom.scans.nifti import stem
 
 logger = logging.getLogger(__name__)
+FAULTS = (ValueError, OSError, MemoryError, RuntimeError)
+"""What a scan, a disk or a device can cause; anything else is a fault of this program."""
 
 
 class Run:
@@ -30,6 +33,7 @@ class Run:
         prepare: what makes NIfTI of a study.
         evaluators: for each kind of study.
         page: whether pages are written.
+        dicom: whether studies that come as DICOM get a derived series.
 
     Attributes:
         failures: names of the studies of which something could not be done.
@@ -43,9 +47,11 @@ class Run:
         prepare: Preparer,
         evaluators: Mapping[str, StudyInterpolator],
         page: bool = True,
+        dicom: bool = True,
     ) -> None:
         self.base = root if root.is_dir() else root.parent
         self.folder, self.prepare, self.evaluators, self.page = folder, prepare, evaluators, page
+        self.dicom = dicom
         self.failures: list[str] = []
         self.pages: list[Path] = []
         self._done = 0
@@ -58,10 +64,7 @@ class Run:
         prepared = self.prepare(study)
         faults, outputs = list(prepared.faults), []
         for volume in prepared.volumes:
-            try:
-                outputs.append(self._do_volume(study, volume, prepared))
-            except (ValueError, OSError, MemoryError, RuntimeError) as error:
-                faults.append(_told(volume, error))
+            outputs += self._do_volume(study, volume, prepared, faults)
         for fault in faults:
             logger.error("failed: %s", fault)
         if faults:
@@ -79,16 +82,35 @@ class Run:
             }
         )
 
-    def _do_volume(self, study: Study, volume: Path, prepared: Prepared) -> Path:
+    def _do_volume(self, study: Study, volume: Path, prepared: Prepared, faults: list[str]) -> list[Path]:
+        """Do a scan; what is wrong is added to the faults, and what was written is returned."""
         evaluator, started = self.evaluators[study.kind], time.perf_counter()
-        output = evaluator.densify(volume, self._folder_of(volume), slice_axis_of(volume, study.kind))
+        try:
+            axis = slice_axis_of(volume, study.kind)
+            output = evaluator.densify(volume, self._folder_of(volume), axis)
+        except FAULTS as error:
+            faults.append(_told(volume, error))
+            return []
         logger.info("  %s: %s; %.1f s", stem(volume), evaluator.summary, time.perf_counter() - started)
         if self.page:
-            notes = {"Preparation": "; ".join(prepared.notes)} if prepared.notes else None
-            page, is_new = write_page(volume, output, study.kind, notes)
-            self.pages.append(page)
-            logger.info("  %s%s", page, "" if is_new else " (kept)")
-        return output
+            try:
+                notes = {"Preparation": "; ".join(prepared.notes)} if prepared.notes else None
+                page, is_new = write_page(volume, output, study.kind, notes)
+                self.pages.append(page)
+                logger.info("  %s%s", page, "" if is_new else " (kept)")
+            except FAULTS as error:
+                faults.append(_told(output, error))
+        if self.dicom and (sources := study.dicom_files):
+            try:
+                series = write_dicom_series(output, sources, output.parent)
+                logger.info("  %s: %d DICOM files", series[0].parent, len(series))
+            except Exception as error:  # pydicom, and headers of all makers: the volume is there all the same
+                # Frames that were turned to gray, or whose marks were filled, are not those of the file: no failure.
+                if study.kind == "pullback":
+                    logger.warning("  no DICOM series: %s", _told(output, error))
+                else:
+                    faults.append(f"no DICOM series: {_told(output, error)}")
+        return [output]
 
     def _folder_of(self, volume: Path) -> Path:
         """A folder of its own for each volume, with a number where two have one name."""
@@ -123,9 +145,9 @@ def _below(path: Path, base: Path) -> str:
 
 def _told(path: Path, error: Exception) -> str:
     """A fault in one line."""
-    told = input_error_in(error) or (
-        InputError(path, f"cannot be written ({error})", "check the disk")
-        if isinstance(error, OSError)
-        else f"{path}: {error}"
-    )
+    told: object = input_error_in(error)
+    if told is None and isinstance(error, OSError):
+        told = InputError(path, f"cannot be written ({error})", "check the disk")
+    elif told is None:
+        told = f"{path}: {type(error).__name__} ({error})"
     return " ".join(str(told).split())

@@ -1,13 +1,13 @@
 // SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 // SPDX-License-Identifier: Apache-2.0
-// The viewer of a page: one slice, two cuts across all slices, a cross-hair that ties them. Pictures come from sheets
-// (custom/densify/sprites.py); a cut is drawn line by line from them, so no pixel is ever read back.
+// One slice, two cuts across all slices, a cross-hair that ties them. Pictures come from sheets (sprites.py); a cut is
+// drawn line by line from them, so no pixel is ever read back.
 'use strict';
 const data = JSON.parse(document.getElementById('data').textContent);
 const get = id => document.getElementById(id);
 const {image, deviation, acquired, count} = data;
 const isAcquired = new Set(acquired), phases = image.phases.length;
-const [high, wide] = image.size;
+const [high, wide] = image.size, [downMm, rightMm] = data.pixelMm;  // of a picture as shown
 const state = {slice: 0, phase: 0, row: high >> 1, column: wide >> 1, playing: false};
 const clamp = (value, least, most) => Math.max(least, Math.min(most, Math.round(value)));
 
@@ -30,13 +30,13 @@ function place(set, phase, slice) {  // the sheet that a picture is on, and wher
 }
 
 // --- sizes on the screen ----------------------------------------------------------------------------------------------
-const [downMm, rightMm] = data.pixelMm;  // of a picture as shown
 const room = Math.min(1300, document.documentElement.clientWidth - 60);
 const extent = {down: high * downMm, right: wide * rightMm, through: (count - 1) * data.sliceMm || 1};
 const isLong = data.kind === 'pullback' || extent.through > Math.max(extent.down, extent.right);
 const shown = isLong ? Math.min(460, room) : Math.min(560, room * .6);
 const perMm = shown / Math.max(extent.down, extent.right);
-const through = clamp(extent.through * perMm, Math.min(isLong ? 320 : 60, room), isLong ? room : shown);
+const most = isLong ? Math.max(320, room - shown - 60) : shown;
+const through = clamp(extent.through * perMm, Math.min(isLong ? 320 : 60, most), most);
 const isToScale = data.isMeasured && Math.abs(through - extent.through * perMm) < 1;
 const views = {
   slice: {canvas: get('slice'), width: extent.right * perMm, height: extent.down * perMm},
@@ -48,9 +48,11 @@ if (isLong && isToScale) views.first.height = extent.down * perMm, views.second.
 get('views').classList.toggle('long', isLong);
 for (const view of Object.values(views)) {
   const ratio = window.devicePixelRatio || 1;
-  view.width = Math.max(1, Math.round(view.width)); view.height = Math.max(1, Math.round(view.height));
-  view.canvas.width = view.width * ratio; view.canvas.height = view.height * ratio;
-  view.canvas.style.width = `${view.width}px`; view.canvas.style.height = `${view.height}px`;
+  for (const side of ['width', 'height']) {
+    const length = Math.max(1, Math.round(view[side]));
+    view.canvas[side] = length * ratio;
+    view.canvas.style[side] = `${length}px`;
+  }
   view.context = view.canvas.getContext('2d');
 }
 
@@ -64,17 +66,12 @@ function drawPart(set, phase, slice, part, target, context) {  // `part` of a pi
   const found = place(set, phase, slice);
   if (!found) return;
   const [picture, x, y] = found, [h, w] = set.size;
-  const left = part.x * w, top = part.y * h;
-  const width = part.line === 'column' ? 1 : w, height = part.line === 'row' ? 1 : h;
-  context.drawImage(picture, x + Math.min(w - 1, Math.floor(left)), y + Math.min(h - 1, Math.floor(top)), width, height,
-                    ...target);
+  context.drawImage(picture, x + Math.floor(part.x * w), y + Math.floor(part.y * h),
+                    part.line === 'column' ? 1 : w, part.line === 'row' ? 1 : h, ...target);
 }
 function compose(view, width, height, paint) {  // gray picture, and the deviation over it in colour
-  view.context.setTransform(1, 0, 0, 1, 0, 0);
-  view.context.imageSmoothingEnabled = true;
   const layer = set => {
     scratch.width = width; scratch.height = height;
-    scratchContext.setTransform(1, 0, 0, 1, 0, 0);
     scratchContext.fillStyle = '#000';
     scratchContext.fillRect(0, 0, width, height);
     paint(set, scratchContext);
@@ -87,7 +84,7 @@ function compose(view, width, height, paint) {  // gray picture, and the deviati
   view.context.globalCompositeOperation = 'source-over';
   if (!overlaid()) return;
   layer(deviation);
-  scratchContext.setTransform(1, 0, 0, 1, 0, 0);
+  scratchContext.resetTransform();
   scratchContext.globalCompositeOperation = 'multiply';
   scratchContext.fillStyle = '#ff5a1f';
   scratchContext.fillRect(0, 0, width, height);
@@ -141,12 +138,8 @@ function drawTicks() {
     context.fillRect(inset + slice * step - 1, 0, Math.max(1, Math.min(2, step * .8)), tall);
   }
 }
-let asked = false;
-function draw() {
-  if (asked) return;
-  asked = true;
-  requestAnimationFrame(() => { asked = false; drawNow(); });
-}
+let asked = 0;
+function draw() { asked ||= requestAnimationFrame(() => { asked = 0; drawNow(); }); }
 function drawNow() {
   const x = (state.column + .5) / wide, y = (state.row + .5) / high, z = (state.slice + .5) / count;
   compose(views.slice, wide, high, (set, context) =>
@@ -168,8 +161,7 @@ function tell() {
   const where = known ? `acquired ${acquired.indexOf(state.slice) + 1} of ${acquired.length}`
     : `between acquired ${acquired.indexOf(before) + 1} and ${acquired.indexOf(after) + 1}, ` +
       `${state.slice - before}/${after - before} of the way`;
-  get('slice').classList.toggle('synthetic', !known);
-  get('tag').classList.toggle('synthetic', !known);
+  for (const id of ['slice', 'tag']) get(id).classList.toggle('synthetic', !known);
   get('tag').textContent = known ? 'acquired' : 'synthetic';
   get('slice-name').textContent = name;
   const millimetres = data.hasPitch ? `, ${(state.slice * data.sliceMm).toFixed(1)} mm` : '';

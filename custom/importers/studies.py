@@ -57,8 +57,10 @@ class Study:
 
     @property
     def dicom_files(self) -> list[Path]:
-        """The DICOM files of a cardiac MR study; none of others."""
-        return self.cmr.files() if self.cmr is not None and self.cmr.kind == "dicom" else []
+        """The DICOM files that it is made of, or the zip of them; none of another format."""
+        if self.cmr is None:
+            return [self.path] if self.path.is_file() and is_dicom(self.path) else []
+        return {"dicom": self.cmr.files(), "zip": [self.path]}.get(self.cmr.kind, [])
 
 
 def find_studies(root: Path, modality: str = "auto", left_out: LeftOut | None = None) -> list[Study]:
