@@ -129,14 +129,14 @@ def _stacks(root: Path, taken: set[Path], left_out: LeftOut, is_mixed: bool) -> 
         if is_mixed or left_out or (root.is_dir() and not _holds_cmr_files(root)):
             return []
         raise
-    found = []
+    found, told = [], taken | {path for path, _ in left_out}
     for source in sources:
         if taken.intersection(source.paths):
             continue
         headers = source.headers
         if headers is not None and not (headers.images or headers.unreadable or headers.faults()):
-            if taken.intersection(headers.files()):
-                continue  # a study of pullbacks, which are told there
+            if told.intersection(headers.files()):
+                continue  # a study of pullbacks or of what lies beside them
         if source.group is not None:
             masks = (None,) * len(source.group.images)
             source = replace(source, group=replace(source.group, masks=masks, centring_masks=()))

@@ -37,7 +37,7 @@ def test_options_reach_the_objects_that_the_config_makes():
     [
         ({"options": {"num_sample": 2}}, "--num_sample: no such option of motion; did you mean --num_samples?"),
         ({"options": {"facter": 2}}, "did you mean --factor?"),
-        ({"options": {"refine": True}}, "--refine: no such option of motion; it has "),
+        ({"options": {"zigzag": True}}, "--zigzag: no such option of motion; it has "),
         ({"options": {"output_dir": "x"}}, "--output_dir: no such option"),
         ({"options": {"network_def": {}}}, "--network_def: no such option"),
         ({"options": {"device": "tpu"}}, "--device tpu: no such device"),

@@ -101,7 +101,7 @@ def test_data_weights_and_code_count(data, tmp_path, monkeypatch):
     (tmp_path / "model.pt").write_bytes(b"others")
     assert difference(record, stage_record(data, {}, weights)) == "other weights.pretrained"
     again = stage_record(data, {}, weights)
-    monkeypatch.setattr(module, "__version__", "9.9")
+    monkeypatch.setattr(module, "VERSION", "9.9")
     assert "now 9.9" in difference(again, stage_record(data, {}, weights))
     with pytest.raises(InputError, match="gone.pt"):
         stage_record(data, {}, {"pretrained": tmp_path / "gone.pt"})
