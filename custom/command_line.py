@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import difflib
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
@@ -45,6 +46,7 @@ def start(device: torch.device | str | None = None) -> None:
     logging.getLogger("ignite").setLevel(logging.WARNING)
     for module in ("monai", "ignite", "torch"):
         warnings.filterwarnings("ignore", module=module)
+    use_own_gpu()
     try:
         check_options(sys.argv)
         check_device(device)
@@ -91,6 +93,12 @@ def options_in(arguments: Iterable[str]) -> Iterable[tuple[str, str]]:
             if not equals:
                 value = arguments[place + 1] if place + 1 < len(arguments) else ""
             yield name if "#" in name or "::" in name else name.replace("-", "_"), value
+
+
+def use_own_gpu() -> None:
+    """Under `torchrun` make "cuda" the GPU of this process: else all of them would crowd the first one."""
+    if "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
 
 
 def check_device(device: torch.device | str | None) -> None:

@@ -23,7 +23,7 @@ from monailabel.interfaces.datastore import Datastore  # noqa: E402
 from monailabel.interfaces.exception import MONAILabelError, MONAILabelException  # noqa: E402
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType  # noqa: E402
 
-import custom  # noqa: E402
+from custom.version import VERSION  # noqa: E402
 from label_app.bundle import Result, ServedBundle  # noqa: E402
 from label_app.datastore import ScanDatastore  # noqa: E402
 from label_app.service import adapt  # noqa: E402
@@ -57,7 +57,7 @@ class SliceInterpolationApp(MONAILabelApp):
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
         self._one_at_a_time = threading.Lock()
         text = f"Slices between the slices of cardiac MR stacks and cines, and of OCT pullbacks. {NOTE}"
-        super().__init__(app_dir, studies, conf, "Slice interpolation", text, custom.__version__)
+        super().__init__(app_dir, studies, conf, "Slice interpolation", text, VERSION)
         adapt(server)
 
     def init_datastore(self) -> Datastore:

@@ -8,14 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from custom.importers.cmr.notes import Doubt
-
 from custom.errors import InputError
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.preparation import Preparation
 from custom.importers.cmr.scan import ConversionOptions
 from custom.importers.cmr.sources import find_sources
 from custom.importers.cmr.volumes import VolumeOptions
+from custom.importers.notes import Doubt
 from custom.scans.nifti import SUFFIXES, stem
 
 

@@ -21,9 +21,10 @@ FLOORS = (
     {"weights", "metrics", "diffusion", "phantoms", "scans"},
     {"networks"},
     {"interpolators"},
-    {"inferers", "transforms", "data", "importers", "command_line"},
+    {"inferers", "transforms", "data", "importers", "exporters", "command_line"},
     {"training", "evaluation"},
     {"pictures", "report", "papers", "packaging"},
+    {"densify"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 #: (from, to) -> why it is still there. To become shorter, never longer.

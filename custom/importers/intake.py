@@ -28,6 +28,8 @@ _OPTION = re.compile(r"^--?[A-Za-z]")
 def check_arguments(function: Callable[..., Any], arguments: Sequence[str]) -> None:
     """Refuse options that a function does not have, before Fire calls it: Fire complains only afterwards.
 
+    A function that takes any option (`**options`) checks them itself; values too many are refused all the same.
+
     Args:
         function: that Fire will call.
         arguments: of the command line, without the program.
@@ -36,6 +38,8 @@ def check_arguments(function: Callable[..., Any], arguments: Sequence[str]) -> N
         SystemExit: code 2, with one line on stderr that tells the nearest right name.
     """
     parameters = inspect.signature(function).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    places = sum(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters.values())
     positional, expects_value = 0, False
     for argument in arguments:
         if argument == "--":
@@ -49,12 +53,12 @@ def check_arguments(function: Callable[..., Any], arguments: Sequence[str]) -> N
         expects_value = not equals
         negated = name.removeprefix("no")
         is_negated = name != negated and negated in parameters and isinstance(parameters[negated].default, bool)
-        if name in parameters or name in ("help", "h") or is_negated:
+        if name in parameters or name in ("help", "h") or is_negated or takes_any:
             continue
         near = difflib.get_close_matches(name, parameters, 1, 0.5)
         remedy = f"did you mean --{near[0]}?" if near else "--help lists the options"
         _refuse(f"{argument.partition('=')[0]}: no such option; {remedy}")
-    if positional > len(parameters):
+    if positional > places:
         _refuse(f"{positional} values without an option; write --name value")
 
 

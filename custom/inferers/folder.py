@@ -9,8 +9,10 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -20,50 +22,25 @@ from monai.utils import CommonKeys as Keys
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from custom.data.sources import cmr_phantom_scan
 from custom.errors import InputError, input_error_in
+from custom.inferers.claims import Claims
+from custom.inferers.failures import write_failures
+from custom.inferers.scan_folder import ScanFolder
 from custom.inferers.settings import settle_switches
 from custom.interpolators.named import classical
-from custom.scans.nifti import check_output_dir, find_nifti, stem
+from custom.scans.nifti import check_output_dir, stem
 from custom.scans.provenance import says_synthetic, sha256_of
 from custom.weights import load_model
 
 logger = logging.getLogger(__name__)
-SCRIPTS = {"stack": "data_scripts/prepare_cmr.py", "pullback": "data_scripts/prepare_oct.py"}
+WAIT_SECONDS = 0.5
+"""Between looks at scans that other processes do."""
 
 
 def refuse_synthetic(path: Path) -> None:
     """Raise InputError if a scan's sidecar or header says that some of its slices were made by interpolation."""
     if says_synthetic(path):
         raise InputError(path, "holds synthetic slices", "give the acquired scan instead")
-
-
-class ScanFolder(Dataset):
-    """The scans of a folder as `{"image": path}`.
-
-    The folder is listed at first use: a missing one is then told in one line by the evaluator, rather than by the
-    traceback of a config that could not be built.
-
-    Args:
-        dataset_dir: a folder of NIfTI files, or one file; None for a simulated short-axis scan.
-        kind: what they are, "stack" or "pullback"; for messages.
-        scan_dir: where the simulated scan is, or is made at first use (`custom.data.sources.cmr_phantom_scan`).
-    """
-
-    def __init__(self, dataset_dir: str | Path | None, kind: str = "stack", scan_dir: str | Path = "cmr_scan") -> None:
-        self.dataset_dir, self.kind, self.scan_dir = dataset_dir, kind, scan_dir
-
-    @cached_property
-    def paths(self) -> list[Path]:
-        """The files, sorted by name; InputError if there are none."""
-        folder = cmr_phantom_scan(self.scan_dir) if self.dataset_dir is None else self.dataset_dir
-        return find_nifti(folder, f"{self.kind}s", SCRIPTS[self.kind])
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> dict[str, str]:
-        return {Keys.IMAGE: str(self.paths[index])}
 
 
 class FolderEvaluator(Evaluator):
@@ -82,6 +59,9 @@ class FolderEvaluator(Evaluator):
         val_handlers: further Ignite handlers.
         method: name of a method without weights (`custom.interpolators.named`) that takes the network's place.
     """
+
+    dry_run = False
+    """A subclass that only tells what it would do writes nothing, so it claims no scan and keeps nothing prepared."""
 
     def do_scan(self, path: Path) -> Path:
         """Do one scan from disk to disk and return the output; InputError where it cannot be done.
@@ -115,8 +95,7 @@ class FolderEvaluator(Evaluator):
             settle_switches(thing)
         self.weights_sha256: str | None = None
         self.summary = ""
-        self._outputs: dict[str, str] = {}
-        self._failures: list[str] = []
+        self._failures: dict[str, str] = {}
 
     def run(self, global_epoch: int = 1) -> None:
         """Do every scan.
@@ -124,14 +103,22 @@ class FolderEvaluator(Evaluator):
         Raises:
             SystemExit: with one line, if nothing can be done (options, folders, weights) or a scan failed.
         """
-        self._outputs, self._failures = {}, []
+        self._failures = {}
         try:
             self._check()
-            self.state.epoch_length = len(self.dataset)
-            self._prepare_network()
+            with ExitStack() as stack:
+                if isinstance(self.dataset, ScanFolder):
+                    temporary = stack.enter_context(TemporaryDirectory()) if self.dry_run else None
+                    self.dataset.write_into(self.output_dir, temporary)
+                self._list_scans()
+                self._prepare_network()
+                self._claims = stack.enter_context(self._open_claims())
+                super().run(global_epoch)
+                self._do_those_left()
+                if self._claims is not None:
+                    write_failures(self.output_dir, self._scans, self._failures)
         except ValueError as error:
             raise SystemExit(f"error: {error}") from error
-        super().run(global_epoch)
         if self._failures:
             names = ", ".join(Path(path).name for path in self._failures)
             raise SystemExit(f"error: {len(self._failures)} of {len(self.dataset)} scans failed: {names}")
@@ -153,6 +140,32 @@ class FolderEvaluator(Evaluator):
     def _check_output(self) -> None:
         """Make the folder of the outputs; InputError where that cannot be."""
         check_output_dir(self.output_dir)
+
+    def _list_scans(self) -> None:
+        """Give each scan a name, and two of one name to the first."""
+        self.state.epoch_length = len(self.dataset)
+        self._scans = [self.dataset[k][Keys.IMAGE] for k in range(len(self.dataset))]
+        self._owners = {stem(path): path for path in reversed(self._scans)}
+        self._left: list[str] = []
+
+    def _open_claims(self) -> AbstractContextManager[Claims | None]:
+        """What shares the scans out among processes; nothing for a run that writes nothing."""
+        return nullcontext() if self.dry_run else Claims(self.output_dir, self._run_options())
+
+    def _run_options(self) -> dict[str, Any]:
+        """What shapes the outputs, whichever scan; two runs on one folder agree in it, or the second is refused."""
+        return self.made_by
+
+    def _do_those_left(self) -> None:
+        """Wait for the scans that other processes do, and take over those of processes that end without them."""
+        if self._left:
+            logger.info("waiting for %d scans that other processes do", len(self._left))
+        while self._left:
+            left, self._left = self._left, []
+            for path in left:
+                self._do_if_free(path)
+            if self._left:
+                time.sleep(WAIT_SECONDS)
 
     def _keep_apart(self) -> None:
         """Raise InputError if outputs would come to lie among the scans, where a next run finds them."""
@@ -181,21 +194,52 @@ class FolderEvaluator(Evaluator):
         self.network.to(self.state.device).eval()
 
     def _iteration(self, engine: Engine, batchdata: Mapping[str, str]) -> dict[str, str | None]:
-        path, output = batchdata[Keys.IMAGE], None
+        path = batchdata[Keys.IMAGE]
         logger.info("scan %d of %d: %s", engine.state.iteration, engine.state.epoch_length, path)
-        started = time.perf_counter()
+        return {Keys.IMAGE: path, Keys.PRED: self._do_if_free(path)}
+
+    def _do_if_free(self, path: str) -> str | None:
+        """Do a scan, unless another process does it now or has failed at it since this one began."""
+        name = stem(path)
+        if self._claims is None or self._owners[name] != path:
+            return self._do_item(path)
         try:
-            other = self._outputs.setdefault(stem(path), path)
-            if other != path:
-                raise InputError(path, f"would overwrite the output of {Path(other).name}", "rename one of the two")
-            output = str(self.do_scan(Path(path)))
-            seconds = time.perf_counter() - started
-            logger.info("%s: %s; %.1f s; %s", Path(path).name, self.summary, seconds, output)
-        except (ValueError, OSError, MemoryError, RuntimeError) as error:
-            told = input_error_in(error)
-            if told is None and isinstance(error, RuntimeError):
-                raise
-            advice = "; check the disk" if isinstance(error, OSError) else ""
-            logger.error("%s", told or f"{path}: {error}{advice}")
-            self._failures.append(path)
-        return {Keys.IMAGE: path, Keys.PRED: output}
+            taken = self._claims.take(name)
+        except InputError as error:
+            return self._fail(path, f"{path}: {error}")
+        if not taken:
+            self._left.append(path)
+            return None
+        fault = self._claims.fault(name)
+        if fault is not None:
+            self._failures[path] = fault
+        try:
+            return self._do_item(path) if fault is None else None
+        finally:
+            self._claims.release(name, self._failures.get(path))
+
+    def _do_item(self, path: str) -> str | None:
+        other = self._owners[stem(path)]
+        if other != path:
+            fault = f"would overwrite the output of {Path(other).name}"
+            return self._fail(path, str(InputError(path, fault, "rename one of the two")))
+        volumes, faults = self.dataset.volumes(path) if isinstance(self.dataset, ScanFolder) else ([Path(path)], [])
+        output = None
+        for volume in volumes:
+            started = time.perf_counter()
+            try:
+                output = str(self.do_scan(volume))
+                seconds = time.perf_counter() - started
+                logger.info("%s: %s; %.1f s; %s", volume.name, self.summary, seconds, output)
+            except (ValueError, OSError, MemoryError, RuntimeError) as error:
+                told = input_error_in(error)
+                if told is None and isinstance(error, RuntimeError):
+                    raise
+                advice = "; check the disk" if isinstance(error, OSError) else ""
+                faults.append(str(told or f"{volume}: {error}{advice}"))
+        return self._fail(path, "; ".join(faults)) if faults else output
+
+    def _fail(self, path: str, fault: str) -> None:
+        """Tell why a scan failed, and remember it."""
+        logger.error("%s", fault)
+        self._failures[path] = fault

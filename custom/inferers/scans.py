@@ -175,6 +175,9 @@ class ScanInterpolator(FolderEvaluator):
         """How many slices a scan will have; InputError where it meets the target spacing, or is too far from it."""
         return dense_count(scan.num_slices, self._factor(scan))
 
+    def _run_options(self) -> dict[str, Any]:
+        return self._recipe()
+
     def _factor(self, scan: Scan) -> int:
         try:
             return self.inferer.factor_for(scan.spacing_mm)
@@ -184,20 +187,22 @@ class ScanInterpolator(FolderEvaluator):
 
     def _provenance(self, scan: Scan, factor: int) -> dict[str, Any]:
         """All that determines the output of a scan, as it reads in a sidecar."""
-        transforms = (*self.preprocessing.transforms, *self.postprocessing.transforms)
-        chosen = ("factor",) if self.inferer.target_spacing is None else ("target_spacing",)
-        options = {name: getattr(self.inferer, name) for name in (*chosen, "num_samples")} | options_of(self.network)
         record = {
-            **self.made_by,
-            "options": options,
-            "seed": self.inferer.seed,
+            **self._recipe(),
             "input_sha256": sha256_of(scan.path),
             "factor": factor,
             "slice_axis": scan.axis,
             "coordinates": scan.coordinates,
-            "settings": settings_of(self.network, self.inferer, transforms),
         }
         return json.loads(json.dumps(record))
+
+    def _recipe(self) -> dict[str, Any]:
+        """What of it is the same for every scan."""
+        transforms = (*self.preprocessing.transforms, *self.postprocessing.transforms)
+        chosen = ("factor",) if self.inferer.target_spacing is None else ("target_spacing",)
+        options = {name: getattr(self.inferer, name) for name in (*chosen, "num_samples")} | options_of(self.network)
+        settings = settings_of(self.network, self.inferer, transforms)
+        return {**self.made_by, "options": options, "seed": self.inferer.seed, "settings": settings}
 
 
 def _parts(scan: Scan, factor: int, outer: int) -> Iterator[tuple[int, int]]:

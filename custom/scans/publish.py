@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from custom.errors import InputError
+from custom.scans.processes import is_running
 from custom.scans.provenance import sidecar_path
 
 OLD_SECONDS = 7 * 24 * 3600
@@ -40,7 +41,7 @@ class Staged:
 
     def __init__(self, outputs: Sequence[Path], stale: Sequence[Path] = ()) -> None:
         self.outputs, self.stale = list(outputs), list(stale)
-        self.folder = outputs[0].with_name(f".{outputs[0].name}.{socket.gethostname()}-{os.getpid()}.part")
+        self.folder = _hidden(outputs[0])
 
     def place(self, output: Path) -> Path:
         """Where to write an output."""
@@ -53,9 +54,7 @@ class Staged:
 
     def __enter__(self) -> Staged:
         with self._told():
-            for left in self.outputs[0].parent.glob(".*.part"):
-                if left.is_dir() and _is_left_over(left):
-                    shutil.rmtree(left, ignore_errors=True)
+            _clear_left_overs(self.outputs[0].parent)
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
         return self
@@ -84,6 +83,44 @@ class Staged:
             raise InputError(self.outputs[0], fault, "free some space or choose another output folder") from error
 
 
+@contextmanager
+def staged_folder(folder: Path) -> Iterator[Path]:
+    """A hidden folder beside `folder`, which takes its place when the context ends well: it is whole or not there.
+
+    Raises:
+        InputError: it cannot be written or the disk is full.
+    """
+    hidden = _hidden(folder)
+    old = hidden.with_name(f".old{hidden.name}")
+    try:
+        _clear_left_overs(folder.parent)
+        shutil.rmtree(hidden, ignore_errors=True)
+        hidden.mkdir(parents=True)
+        yield hidden
+        with _one_at_a_time(folder.parent):
+            if folder.exists():
+                os.replace(folder, old)
+            os.replace(hidden, folder)
+    except OSError as error:
+        fault = f"cannot be written ({error.strerror or error})"
+        raise InputError(folder, fault, "free some space or choose another output folder") from error
+    finally:
+        for left in (hidden, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _hidden(output: Path) -> Path:
+    """A hidden folder of this process's own beside an output."""
+    return output.with_name(f".{output.name}.{socket.gethostname()}-{os.getpid()}.part")
+
+
+def _clear_left_overs(folder: Path) -> None:
+    """Remove what killed runs left in a folder."""
+    for left in folder.glob(".*.part"):
+        if left.is_dir() and _is_left_over(left):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _is_left_over(folder: Path) -> bool:
     """Whether the process that made a hidden folder ran on this machine and is no more, or made it long ago."""
     if time.time() - folder.stat().st_mtime > OLD_SECONDS:
@@ -91,13 +128,7 @@ def _is_left_over(folder: Path) -> bool:
     host, _, process = folder.name.removesuffix(".part").rpartition("-")
     if not host.endswith(f".{socket.gethostname()}") or not process.isdigit():
         return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return not is_running(int(process))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from custom.command_line import options_in
 from custom.training.loss_log import ProgressLog
 from custom.training.processes import shared
 from custom.training.stage_checkpoint import StageCheckpoint
-from custom.training.tracking import SharedTracking
+from custom.training.tracking import RunTracking, SharedTracking
 from custom.weights import save_model
 
 logger = logging.getLogger(__name__)
@@ -115,6 +115,7 @@ class Session:
         """
         for stage in stages:
             stage.checkpoint.check()
+        tracking = RunTracking(stages[-1], stages[-1].tracked, self.bundle_root, self.output_dir)
         sizes = [stage.state.max_epochs * stage.state.epoch_length for stage in stages]
         for place, stage in enumerate(stages):
             if len(stages) > 1:
@@ -128,6 +129,7 @@ class Session:
                 place + 1, len(stages), stage.name, stage.state.max_epochs, stage.state.epoch_length, self.device,
             )  # fmt: skip
             stage.run()
+        tracking.finish()
         if idist.get_rank() == 0:
             save_model(trained, self.result, half=self.half_precision)
             usage = inference_command(self.bundle_root, self.result, sys.argv)

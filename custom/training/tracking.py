@@ -1,18 +1,135 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""MLflow for a stage that MONAI's `--tracking mlflow` does not know of."""
+"""What MONAI's `--tracking mlflow` leaves out: names that tell runs apart, options, artifacts, earlier stages."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+import csv
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ignite.engine import Engine, Events
 from monai.handlers import MLFlowHandler
 
 from custom.training.loss_log import loss_terms
+
+logger = logging.getLogger(__name__)
+NO_NAME = "monai_experiment"
+"""What MONAI calls an experiment that the user gives no name."""
+PHANTOM = "phantom"
+MAX_VALUE = 500
+"""Characters of a parameter; what servers take at least."""
+STRUCTURE = {
+    "imports", "initialize", "run", "finalize", "train", "validate", "evaluate", "session", "datalist", "network",
+    "trained", "save_execute_config", "is_not_rank0", "tracking_uri", "experiment_name", "run_name",
+}  # fmt: skip
+"""Ids of a config that are no options."""
+
+
+class RunTracking:
+    """The MLflow run of a training: named after bundle and data, with all options and what the training leaves.
+
+    Does nothing where nothing is tracked, and keeps names that the user gives (`--experiment_name`, `--run_name`).
+
+    Args:
+        engine: of the stage that `--tracking mlflow` knows of.
+        handlers: of its config, among which is the one that validates.
+        bundle_root: folder of the bundle.
+        output_dir: of the training; holds loss curves, and the config as it is executed.
+    """
+
+    def __init__(
+        self, engine: Engine, handlers: Iterable[Any], bundle_root: str | Path, output_dir: str | Path
+    ) -> None:
+        self.bundle_root, self.output_dir = Path(bundle_root), Path(output_dir)
+        self._trackers = [h for h in handlers if isinstance(h, MLFlowHandler)]
+        self._run_id = ""
+        if not self._trackers:
+            return
+        self._config = newest_config(self.output_dir)
+        options = options_of(self._config)
+        data = Path(str(options.get("dataset_dir") or PHANTOM)).name
+        validators = (getattr(handler, "validator", None) for handler in handlers)
+        for tracker in (*self._trackers, *(t for v in validators if v is not None for t in trackers_of(v))):
+            if tracker.experiment_name == NO_NAME:
+                tracker.experiment_name = self.bundle_root.name
+            tracker.run_name = tracker.run_name or f"{self.bundle_root.name} on {data}"
+            tracker.artifacts = ()  # MONAI's own path is wrong where --output_dir is given; `finish` sees to it
+        self._options = options
+        engine.add_event_handler(Events.STARTED, self._begin)
+
+    def _begin(self) -> None:
+        tracker = self._trackers[0]
+        self._run_id = tracker.cur_run.info.run_id
+        options = dict(self._options)
+        tracker._delete_exist_param_in_dict(options)  # of a training that goes on after a kill
+        tracker._log_params(options)
+
+    def finish(self) -> None:
+        """Add the artifacts, once the stages are done."""
+        if not self._run_id:
+            return
+        curves = sorted(self.output_dir.glob("*_loss.csv"))
+        card = self.bundle_root / "docs" / "README.md"
+        found = [path for path in (self._config, *curves, draw_curves(curves, self.output_dir), card) if path]
+        for path in found:
+            if path.is_file():
+                self._trackers[0].client.log_artifact(self._run_id, str(path))
+
+
+def trackers_of(engine: Engine) -> list[MLFlowHandler]:
+    """The MLflow handlers that are attached to an engine."""
+    attached = (getattr(handler, "__self__", None) for handler, *_ in engine._event_handlers[Events.STARTED])
+    return [handler for handler in attached if isinstance(handler, MLFlowHandler)]
+
+
+def newest_config(output_dir: Path) -> Path | None:
+    """The config that MONAI wrote as it executes it; None where there is none."""
+    found = sorted(output_dir.glob("config_*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    return found[-1] if found else None
+
+
+def options_of(config: Path | None) -> dict[str, str]:
+    """Every option at the top of a config as text, long ones cut short."""
+    content: Mapping[str, Any] = json.loads(config.read_text()) if config else {}
+    options = {}
+    for name, value in content.items():
+        if name in STRUCTURE or value is None:
+            continue
+        text = value if isinstance(value, str) else json.dumps(value)
+        options[name] = text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 3]}..."
+    return options
+
+
+def draw_curves(tables: Sequence[Path], output_dir: Path) -> Path | None:
+    """A picture of loss curves, a panel each; None where there are none.
+
+    Args:
+        tables: `<stage>_loss.csv` of a training.
+        output_dir: gets `loss_curves.png`.
+    """
+    from matplotlib.figure import Figure  # here, and not above: who does not track does not wait for it
+
+    panels = []
+    for table in tables:
+        with table.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("loss")]
+        if rows:
+            panels.append((table.stem, [int(row["iteration"]) for row in rows], [float(row["loss"]) for row in rows]))
+    if not panels:
+        return None
+    figure = Figure(figsize=(5 * len(panels), 3.5), layout="constrained")
+    for axes, (name, iterations, losses) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        axes.plot(iterations, losses, linewidth=0.8)
+        axes.set(title=name, xlabel="iteration", ylabel="loss")
+    path = output_dir / "loss_curves.png"
+    figure.savefig(path, dpi=120)
+    return path
 
 
 class SharedTracking:

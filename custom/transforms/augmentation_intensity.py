@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, RandomizableTransform
+
+from custom.metrics.speckle import KNEE
 
 
 class RandDynamicRanged(RandomizableTransform, MapTransform):
@@ -51,4 +54,42 @@ class RandDynamicRanged(RandomizableTransform, MapTransform):
             low, high = self.R.uniform(*self.floor), self.R.uniform(*self.ceiling)
             for key in self.key_iterator(data):
                 data[key] = ((data[key] - low) / (high - low)).clip(0, 1)
+        return data
+
+
+class RandNoiseFloord(RandomizableTransform, MapTransform):
+    """Raise the noise of the detector: seen in the dark, drowned in bright tissue.
+
+    It interferes with the light's amplitude under the logarithm of the display (`custom.metrics.speckle`) and is drawn
+    anew for every pixel and frame.
+
+    Args:
+        keys: items `(frames, H, W)` in [0, 1].
+        level: least and most deviation of the noise, in amplitudes at which the display begins to bend.
+        prob: of a change.
+        allow_missing_keys: do not complain of an absent key.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        level: Sequence[float] = (0.05, 0.5),
+        prob: float = 0.2,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        RandomizableTransform.__init__(self, prob)
+        self.level = tuple(level)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return `data` with noise, or as it was."""
+        data = dict(data)
+        self.randomize(None)
+        if self._do_transform:
+            level = self.R.uniform(*self.level)
+            for key in self.key_iterator(data):
+                frames = data[key]
+                noise = torch.from_numpy(level * self.R.standard_normal((2, *frames.shape))).to(frames.dtype)
+                amplitude = torch.hypot(torch.expm1(frames / KNEE) + noise[0], noise[1])
+                data[key] = (KNEE * torch.log1p(amplitude)).clip(0, 1)
         return data

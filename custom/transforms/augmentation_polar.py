@@ -24,7 +24,7 @@ LARGEST_STRETCH = 0.5
 """Of A-lines by an uneven rotation, so that none goes past its neighbour."""
 
 
-class _RandPolard(RandomizableTransform, MapTransform):
+class RandPolard(RandomizableTransform, MapTransform):
     """One change, drawn once for all keys.
 
     Args:
@@ -56,7 +56,15 @@ class _RandPolard(RandomizableTransform, MapTransform):
         """Do it."""
 
 
-class RandRollRowsd(_RandPolard):
+def between_rows(frames: torch.Tensor, places: np.ndarray) -> torch.Tensor:
+    """Frames `(frames, A-lines, depths)` read at `places` `(rows,)` along the circle, linearly between A-lines."""
+    lower = np.floor(places).astype(int)
+    share = torch.as_tensor(places - lower, dtype=frames.dtype)[:, None]
+    below, above = (frames[:, torch.from_numpy(at % frames.shape[1])] for at in (lower, lower + 1))
+    return torch.lerp(below, above, share)
+
+
+class RandRollRowsd(RandPolard):
     """Turn the catheter: any A-line may be the first.
 
     Args:
@@ -75,7 +83,7 @@ class RandRollRowsd(_RandPolard):
         return frames.roll(drawn, 1)
 
 
-class RandRowShiftd(_RandPolard):
+class RandRowShiftd(RandPolard):
     """Turn the catheter unevenly, as friction does (non-uniform rotational distortion): A-lines move along the circle.
 
     The shift is a random periodic function of few harmonics; values between A-lines are interpolated linearly.
@@ -104,13 +112,10 @@ class RandRowShiftd(_RandPolard):
         return places + shifts * min(1.0, LARGEST_STRETCH / max(stretch, 1e-9))
 
     def _change(self, frames: torch.Tensor, drawn: np.ndarray) -> torch.Tensor:
-        lower = np.floor(drawn).astype(int)
-        share = torch.as_tensor(drawn - lower, dtype=frames.dtype)[:, None]
-        below, above = (frames[:, torch.from_numpy(at % frames.shape[1])] for at in (lower, lower + 1))
-        return torch.lerp(below, above, share)
+        return between_rows(frames, drawn)
 
 
-class RandGuidewireShadowd(_RandPolard):
+class RandGuidewireShadowd(RandPolard):
     """Put a guidewire into the lumen: behind it, a sector of A-lines is dark from some depth on.
 
     Args:

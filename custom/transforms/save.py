@@ -140,24 +140,26 @@ class _Parts:
         factor: int,
         record: Mapping[str, Any],
     ) -> None:
-        self.scan, self.stack, self.record = scan, ExitStack(), record
+        self.scan, self.record = scan, record
         self.confidence: Mapping[str, Any] = {}
         self.synthetic = synthetic = synthetic_mask(scan.num_slices, factor)
         shape = list(scan.shape)
         shape[scan.axis] = len(synthetic)
-        self.staged = staged = self.stack.enter_context(Staged(list(outputs.values()), stale))
         self.writers: dict[str, NiftiWriter] = {}
-        for key, output in outputs.items():
-            affine = convert_to_numpy(predictions[key].affine)
-            affine[:3, 3] -= predictions[key].meta["first_slice"] * scan.affine[:3, scan.axis]
-            dtype = convert_to_numpy(predictions[key][..., :1]).dtype
-            kept = dtype == scan.dtype.newbyteorder("=")
-            header = output_header(
-                scan.header, shape, scan.affine, affine, f"x{factor}, synthetic slices", None if kept else dtype
-            )
-            ndim, name = (2, "frame") if can_be_cut(scan) else (3, "volume")
-            place = staged.place(output)
-            self.writers[key] = self.stack.enter_context(NiftiWriter(place, header, ndim, name, told_as=output))
+        with ExitStack() as stack:  # on a disk that is full now, nothing stays
+            self.staged = staged = stack.enter_context(Staged(list(outputs.values()), stale))
+            for key, output in outputs.items():
+                affine = convert_to_numpy(predictions[key].affine)
+                affine[:3, 3] -= predictions[key].meta["first_slice"] * scan.affine[:3, scan.axis]
+                dtype = convert_to_numpy(predictions[key][..., :1]).dtype
+                kept = dtype == scan.dtype.newbyteorder("=")
+                header = output_header(
+                    scan.header, shape, scan.affine, affine, f"x{factor}, synthetic slices", None if kept else dtype
+                )
+                ndim, name = (2, "frame") if can_be_cut(scan) else (3, "volume")
+                place = staged.place(output)
+                self.writers[key] = stack.enter_context(NiftiWriter(place, header, ndim, name, told_as=output))
+            self.stack = stack.pop_all()
 
     def write(self, key: str, volume: np.ndarray, overlap: bool) -> None:
         """Append a part, without its first slice where the part before ended with it."""

@@ -15,12 +15,10 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pydicom
 import pytest
 import torch
-from pydicom.dataset import FileMetaDataset
 
-from custom.errors import input_error_in
+from custom.errors import InputError, input_error_in
 from custom.inferers.folder import ScanFolder
 from custom.inferers.gaps import GapInferer
 from custom.inferers.scans import ScanInterpolator, interpolate_scan, scan_transforms
@@ -122,7 +120,7 @@ def test_a_batch_goes_on_after_bad_cases(tmp_path, caplog):
         strict=True,
     ):
         assert fault in line
-    outputs = {f"{stem}_interp.{suffix}" for stem in "az" for suffix in ("json", "nii.gz")}
+    outputs = {f"{stem}_interp.{suffix}" for stem in "az" for suffix in ("json", "nii.gz")} | {"failures.csv"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == outputs
 
 
@@ -158,7 +156,7 @@ def test_a_full_disk_costs_the_large_case_only(tmp_path, caplog):
             evaluator(tmp_path, num_samples=2).run()
     (line,) = errors_of(caplog)
     assert f"{tmp_path / 'out' / 'large_interp.nii.gz'}: cannot be written (File too large); free some space" in line
-    assert {path.name.split("_")[0] for path in (tmp_path / "out").iterdir()} == {"small"}
+    assert {path.name.split("_")[0] for path in (tmp_path / "out").iterdir()} == {"small", "failures.csv"}
 
 
 def test_a_disk_that_is_full_at_the_deviation_leaves_the_folder_as_it_was(tmp_path):
@@ -217,15 +215,10 @@ def test_what_stops_everything_is_told_in_one_line_before_any_work(tmp_path, mon
             raise AssertionError("the network was touched before the folders were checked")
 
     (tmp_path / "file").write_text("")
-    for folder in ("in", "dicom", "secret"):
+    for folder in ("in", "secret"):
         (tmp_path / folder).mkdir()
     write(tmp_path / "in" / "a.nii")
     write(tmp_path / "secret" / "a.nii")
-    slice_of_series = pydicom.Dataset()
-    slice_of_series.file_meta = FileMetaDataset()
-    slice_of_series.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    slice_of_series.SOPClassUID, slice_of_series.SOPInstanceUID = pydicom.uid.MRImageStorage, "1.2.3"
-    slice_of_series.save_as(tmp_path / "dicom" / "1.dcm", False)
 
     def stop(**options):
         with pytest.raises(SystemExit) as stopped:
@@ -237,8 +230,6 @@ def test_what_stops_everything_is_told_in_one_line_before_any_work(tmp_path, mon
     assert "factor must be an integer of at least 2, got 1" in stop(factor=1)
     assert str(tmp_path / "file" / "out") in stop(output_dir=tmp_path / "file" / "out")
     assert "no such folder" in stop(dataset=ScanFolder(tmp_path / "nowhere"))
-    dicom = stop(dataset=ScanFolder(tmp_path / "dicom"))
-    assert str(tmp_path / "dicom") in dicom and "prepare_cmr" in dicom
     assert "model.pt" in stop(checkpoint=tmp_path / "model.pt")
 
     listed = Path.iterdir
@@ -255,8 +246,21 @@ def test_what_stops_everything_is_told_in_one_line_before_any_work(tmp_path, mon
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_a_dicom_file_is_sent_to_the_converter(tmp_path, caplog):
+def test_a_dicom_file_that_holds_nothing_is_told(tmp_path):
     (tmp_path / "1.dcm").write_bytes(bytes(128) + b"DICM")
-    with caplog.at_level(logging.ERROR), pytest.raises(SystemExit, match="1 of 1 scans failed"):
+    with pytest.raises(SystemExit, match="1.dcm: cannot be read .* export it again, or leave it out"):
         evaluator(tmp_path, dataset=ScanFolder(tmp_path / "1.dcm")).run()
-    assert "is not a NIfTI image" in errors_of(caplog)[0] and "prepare_cmr" in errors_of(caplog)[0]
+
+
+@pytest.mark.parametrize("step", ["place", "add_sidecar"])
+def test_a_disk_that_is_full_from_the_start_of_a_scan_leaves_nothing(tmp_path, monkeypatch, step):
+    write(tmp_path / "scan.nii")
+    (tmp_path / "out").mkdir()
+
+    def full(*_):
+        raise InputError(tmp_path / "out", "cannot be written (No space left on device)", "free some space")
+
+    monkeypatch.setattr(f"custom.scans.publish.Staged.{step}", full)
+    with pytest.raises((RuntimeError, InputError)):
+        interpolate_scan(tmp_path / "scan.nii", tmp_path / "out", LinearFrames(), GapInferer(factor=2))
+    assert not list((tmp_path / "out").iterdir())

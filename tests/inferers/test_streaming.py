@@ -14,6 +14,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from custom.errors import InputError
+from custom.inferers.failures import read_failures
 from custom.inferers.folder import ScanFolder
 from custom.inferers.gaps import GapInferer
 from custom.inferers.scans import ScanInterpolator, interpolate_scan, scan_transforms
@@ -188,7 +189,19 @@ def test_a_batch_goes_on_after_bad_cases(tmp_path, caplog):
         "a_interp.nii.gz",
         "d_interp.json",
         "d_interp.nii.gz",
+        "failures.csv",
     }
+    table = read_failures(tmp_path / "out" / "failures.csv")
+    assert list(table) == ["a.nii.gz", "b.nii.gz", "c.nii.gz", "e.nii.gz", "f.nii.gz", "g.nii.gz"]
+    assert table["e.nii.gz"].startswith("e.nii.gz: has NaN or Inf in frame 1"), "names, no paths"
+    for path in [*(tmp_path / "in").iterdir()]:
+        if path.name in table:
+            path.unlink()
+    evaluator(tmp_path, factor=2).run()
+    assert len(read_failures(tmp_path / "out" / "failures.csv")) == 6, "scans of other runs keep their rows"
+    write(tmp_path / "in" / "b.nii.gz")
+    evaluator(tmp_path, factor=2).run()
+    assert "b.nii.gz" not in read_failures(tmp_path / "out" / "failures.csv")
 
 
 def test_a_batch_without_faults_returns(tmp_path):

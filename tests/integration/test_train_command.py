@@ -76,9 +76,14 @@ def test_a_wrong_data_folder_is_one_line_and_writes_nothing(bundle, tmp_path):
 
 def test_tracking_leaves_one_finished_run_with_the_curves_of_both_stages(bundle, trained):
     client = MlflowClient(f"sqlite:///{trained / 'eval' / 'mlruns.db'}")
-    (experiment,) = client.search_experiments(filter_string="name = 'monai_experiment'")
+    (experiment,) = [experiment for experiment in client.search_experiments() if experiment.name != "Default"]
     (run,) = client.search_runs(experiment.experiment_id)
     assert run.info.status == "FINISHED"
+    assert experiment.name == bundle.configs.parent.name and run.info.run_name == f"{experiment.name} on phantom"
+    assert {"seed", "crop_size", "amp", "network_def"} <= run.data.params.keys()
+    artifacts = {item.path for item in client.list_artifacts(run.info.run_id)}
+    assert {"autoencoder_loss.csv", "denoiser_loss.csv", "loss_curves.png", "README.md"} <= artifacts
+    assert any(name.startswith("config_") for name in artifacts)
     for metric, stage in (("autoencoder_loss", "autoencoder"), ("train_loss", "denoiser")):
         history = client.get_metric_history(run.info.run_id, metric)
         expected = [float(row["loss"]) for row in rows(trained / "eval" / f"{stage}_loss.csv")]

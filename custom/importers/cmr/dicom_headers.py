@@ -27,15 +27,22 @@ TAGS = [
     *("AcquisitionTime", "EchoTime", "SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation"),
     *("RescaleSlope", "RescaleIntercept", "BitsAllocated", "PixelRepresentation", "PixelPaddingValue"),
     *("PixelPaddingRangeLimit", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    "SyntheticData",
 ]
 LOCALISERS = ("localiz", "localis", "scout", "survey")
 PIXEL_MM = (0.02, 20.0)
 """Pixels of a heart's scan, mouse to man."""
 
 
-def read_headers(files: Iterable[Path]) -> Headers:
-    """The headers of DICOM files; others are passed over, unless their names say that they are DICOM."""
+def read_headers(files: Iterable[Path], take_synthetic: bool = False) -> Headers:
+    """The headers of DICOM files; others are passed over, unless their names say that they are DICOM.
+
+    Args:
+        files: any files.
+        take_synthetic: take series that hold synthetic slices (`custom.exporters.dicom`) for acquired ones.
+    """
     found = Headers()
+    made: set[tuple[str, int]] = set()
     for path in files:
         if path.name.upper() == "DICOMDIR":
             continue
@@ -53,7 +60,21 @@ def read_headers(files: Iterable[Path]) -> Headers:
             found.unreadable.append(unreadable(path, error))
             continue
         _sort_in(path, header, found)
+        if header.get("SyntheticData") == "YES" and not take_synthetic:
+            made.add(_series_of(header)[0])
+    _leave_out_series(found, made)
     return found
+
+
+def _leave_out_series(found: Headers, made: set[tuple[str, int]]) -> None:
+    """Leave out series with synthetic slices whole: their acquired slices are copies of those of another series."""
+    reason = "its series holds synthetic slices"
+    found.left_out += [
+        LeftOut(i.path, i.series_key, i.told(), reason, i.description, i, i.patient, i.study)
+        for i in found.images
+        if i.series_key in made
+    ]
+    found.images = [image for image in found.images if image.series_key not in made]
 
 
 def _sort_in(path: Path, header: Dataset, found: Headers) -> None:

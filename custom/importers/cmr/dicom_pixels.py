@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 from custom.importers.cmr.dicom import DicomImage
 from custom.importers.decoding import decoded, unreadable
@@ -62,7 +63,7 @@ class _Frames:
     def pixels(self, image: DicomImage) -> np.ndarray:
         """`(rows, columns)` as stored."""
         if image.path != self._path:
-            self._kept, self._path = _decoded(image), image.path
+            (_, self._kept), self._path = decode_image(image), image.path
         pixels = self._kept
         if image.frame is not None and pixels.ndim == len(image.shape) + 1:
             if image.frame >= len(pixels):
@@ -73,7 +74,12 @@ class _Frames:
         return pixels
 
 
-def _decoded(image: DicomImage) -> np.ndarray:
+def decode_image(image: DicomImage) -> tuple[Dataset, np.ndarray]:
+    """The data set of an image's file and its pixels as stored, `(rows, columns)` or `(frames, rows, columns)`.
+
+    Raises:
+        InputError: damaged, or compressed in a way that needs a decoder that is not installed.
+    """
     try:
         dataset = open_dicom(image.path)
     except Exception as error:  # pydicom has many kinds
@@ -81,4 +87,4 @@ def _decoded(image: DicomImage) -> np.ndarray:
     pixels = decoded(image.path, dataset, lambda dataset: dataset.pixel_array)
     if pixels.dtype.kind not in "iu":
         raise unreadable(image.path, ValueError(f"its pixels are {pixels.dtype}, not integers"))
-    return pixels
+    return dataset, pixels

@@ -94,6 +94,26 @@ def read_study(
     Raises:
         InputError: no stack, or a damaged file.
     """
+    stacks, notes, faults = sorted_stacks(headers, name, options, where)
+    scans = []
+    for (_, stack), output in zip(stacks, _names(stacks), strict=True):
+        try:
+            scans.append(_scan(where, stack, output))
+        except InputError as error:
+            faults.append(error)
+    if not scans:
+        raise faults[0]
+    return scans, notes, faults
+
+
+def sorted_stacks(
+    headers: Headers, name: str, options: DicomOptions, where: Path
+) -> tuple[list[tuple[str, SortedStack]], list[str], list[InputError]]:
+    """The stacks of DICOM files in order, their pixels not read yet; arguments and errors as in :func:`read_study`.
+
+    Returns:
+        Of each stack the prefix of its output's name and the stack; notes; faults.
+    """
     headers.check(where)
     studies: dict[str, list[DicomImage]] = {}
     for image in sorted(headers.images, key=lambda image: (image.study, image.acquired)):
@@ -109,15 +129,7 @@ def read_study(
             found, more_notes, more_faults = [], [], [error]
         notes, faults = notes + more_notes, faults + more_faults
         stacks += [(prefix, stack) for stack in found]
-    scans = []
-    for (_, stack), output in zip(stacks, _names(stacks), strict=True):
-        try:
-            scans.append(_scan(where, stack, output))
-        except InputError as error:
-            faults.append(error)
-    if not scans:
-        raise faults[0]
-    return scans, notes, faults
+    return stacks, notes, faults
 
 
 def _header_fault(items: Sequence[LeftOut]) -> InputError:

@@ -16,6 +16,7 @@ from custom.errors import InputError
 from custom.importers.decoding import decoded, unreadable
 from custom.importers.dicom_files import open_dicom
 from custom.importers.notes import Doubt
+from custom.importers.oct.dicom_headers import SYNTHETIC
 from custom.importers.oct.regions import region_spacing
 from custom.importers.oct.source import SourcePullback
 
@@ -25,16 +26,19 @@ UNEVEN = 0.1
 """Of the time between frames: larger differences are told."""
 
 
-def read_dicom(paths: Sequence[Path]) -> SourcePullback:
+def read_dicom(paths: Sequence[Path], take_synthetic: bool = False) -> SourcePullback:
     """Read a pullback.
 
     Args:
         paths: one file, or those of single frames in their order.
+        take_synthetic: take frames that were made by interpolation (`custom.exporters.dicom`) for acquired ones.
 
     Raises:
-        InputError: it cannot be read; frames of different shapes.
+        InputError: it cannot be read; frames of different shapes; synthetic frames.
     """
     first = _open(paths[0])
+    if first.get("SyntheticData") == "YES" and not take_synthetic:
+        raise InputError(paths[0], SYNTHETIC, "give the acquired pullback instead")
     notes: list[str] = []
     frames = _frames(paths[0], first, notes)
     if len(paths) > 1:

@@ -15,12 +15,14 @@ from custom.importers.dicom_files import open_dicom
 TAGS = (
     "SOPClassUID", "Modality", "PatientID", "PatientName", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber",
     "NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "DirectoryRecordSequence",
+    "SyntheticData",
 )  # fmt: skip
 OTHERS = {
     "XA": "an angiogram", "RF": "a fluoroscopy", "CT": "a CT", "MR": "a magnetic resonance image", "CR": "a radiograph",
     "DX": "a radiograph", "NM": "a scintigram", "PT": "a PET", "SEG": "a segmentation", "ECG": "an electrocardiogram",
 }  # fmt: skip
 """Modalities that share a disc with pullbacks, and are none."""
+SYNTHETIC = "holds synthetic frames"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class DicomHeader:
         number: InstanceNumber.
         frames: 1 of a single image, more of others; None where that is not known before pixels are read.
         reason: why it is no pullback; "" where it may be one.
+        modality: as stated.
     """
 
     patient: str = ""
@@ -42,6 +45,7 @@ class DicomHeader:
     number: int = 0
     frames: int | None = None
     reason: str = ""
+    modality: str = ""
 
 
 def read_header(path: Path) -> DicomHeader:
@@ -56,6 +60,7 @@ def read_header(path: Path) -> DicomHeader:
             int(dataset.get("InstanceNumber") or 0),
             _count(path, dataset),
             _reason(path, dataset),
+            str(dataset.get("Modality") or ""),
         )
     except Exception:  # pydicom has many kinds
         return DicomHeader()
@@ -70,7 +75,7 @@ def _reason(path: Path, dataset: Dataset) -> str:
         return "holds no pixels (a report, a presentation state or the like)" if said else _nothing(path)
     if what := OTHERS.get(str(dataset.get("Modality") or "")):
         return f"is {what}, no pullback; give it alone as --input if it is one"
-    return ""
+    return SYNTHETIC if dataset.get("SyntheticData") == "YES" else ""
 
 
 def _nothing(path: Path) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,14 +83,19 @@ class Preparation:
         self._names: set[str] = set()
         self._places: set[str] = set()
 
-    def convert(self, source: OctSource | InputError) -> Fate:
-        """Convert a source. Nothing that is wrong with it is raised: its fault is in the fate."""
+    def convert(self, source: OctSource | InputError, name: str | None = None) -> Fate:
+        """Convert a source. Nothing that is wrong with it is raised: its fault is in the fate.
+
+        Args:
+            source: as :func:`custom.importers.oct.sources.find_sources` has found it.
+            name: of the output, without suffix; None for :func:`output_name`.
+        """
         if isinstance(source, InputError):
             return Fate(source.path, place_of(source.path), fault=_line(source))
         fate = Fate(source.path, source.place(), source.patient)
         fate.notes += [f"patient {source.patient}, by {source.patient_from}", *source.doubts]
         try:
-            self._convert(source, fate)
+            self._convert(source, name or output_name(source), fate)
         except (InputError, OSError) as error:
             fate.fault = _line(error)
         except MemoryError as error:
@@ -107,8 +113,16 @@ class Preparation:
                 found.append(path.name)
         return found
 
-    def _convert(self, source: OctSource, fate: Fate) -> None:
-        output = self.folder / f"{output_name(source)}{self.suffix}"
+    def is_done(self, source: OctSource, name: str) -> bool:
+        """Whether the output of a name is there, made of the same content with the same options."""
+        output = self.folder / f"{name}{self.suffix}"
+        said = read_sidecar(output)
+        if not output.is_file() or said.get("options") != json.loads(json.dumps(self._options())):
+            return False
+        return said.get("source_sha256") == source.sha256()
+
+    def _convert(self, source: OctSource, name: str, fate: Fate) -> None:
+        output = self.folder / f"{name}{self.suffix}"
         sha256 = source.sha256()
         if output.name in self._names or _is_of_another(output, sha256, place_of(source.path)):
             fault = f"would be {output.name}, which another source is"
@@ -167,8 +181,11 @@ class Preparation:
             "overlay_pixels_filled": int(pullback.overlay.sum()),
             "label_pixels_filled": {str(k): count for k, count in pullback.labels.items()},
             "overlay_mask_sha256": self.mask_sha256,
-            "options": dataclasses.asdict(self.options) | dataclasses.asdict(self.finding),
+            "options": self._options(),
         }
+
+    def _options(self) -> dict[str, Any]:
+        return dataclasses.asdict(self.options) | dataclasses.asdict(self.finding)
 
 
 def _line(error: Exception) -> str:

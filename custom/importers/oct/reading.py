@@ -26,22 +26,23 @@ MAX_LABELS = 8
 SAMPLED_FRAMES = 8
 
 
-def read_source(source: OctSource, label_like: str = "refuse") -> SourcePullback:
+def read_source(source: OctSource, label_like: str = "refuse", take_synthetic: bool = False) -> SourcePullback:
     """Read a pullback that :func:`custom.importers.oct.sources.find_sources` has found.
 
     Args:
         source: it.
         label_like: "refuse" frames of a few whole values, as masks are, or take them for an "image".
+        take_synthetic: take DICOM that holds synthetic frames for acquired.
 
     Raises:
-        InputError: it cannot be read, or is not a stack of equal gray or RGB frames.
+        InputError: it cannot be read, is not a stack of equal gray or RGB frames, or holds synthetic frames.
     """
     path = source.path
     suffix = path.suffix.lower()
     if path.is_dir() and not is_dicom(source.files[0]):
         found = SourcePullback(_read_images(source.files))
     elif path.is_dir():
-        found = read_dicom(source.files)
+        found = read_dicom(source.files, take_synthetic)
     elif suffix in ARRAYS:
         found = _read_array(path)
     elif is_tiff_stack(path):
@@ -49,7 +50,7 @@ def read_source(source: OctSource, label_like: str = "refuse") -> SourcePullback
     elif suffix in IMAGES:
         raise InputError(path, "is one frame only", "give its folder as --input")
     elif is_dicom(path):
-        found = read_dicom(source.files)
+        found = read_dicom(source.files, take_synthetic)
     else:
         raise InputError(path, "is neither DICOM, image nor array", "export the pullback in one of these formats")
     return _checked(path, found, label_like)

@@ -28,6 +28,7 @@ from custom.importers.patients import check_patient_from
 
 LeftOut = list[tuple[Path, str]]
 """Files that are passed over, and why."""
+NO_FORMAT = "is neither DICOM, image nor array"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _in_folder(
         if path.suffix.lower() in (*ARRAYS, *IMAGES):
             found.append(OctSource(path, (path,), (*words, path.stem)))
         elif not is_dicom(path):
-            left_out.append((path, "is neither DICOM, image nor array"))
+            left_out.append((path, NO_FORMAT))
         else:
             header = headers[path] = read_header(path)
             if header.reason:

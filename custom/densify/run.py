@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""One study after the other: prepared, interpolated, shown; what fails is told and left."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from custom.densify.method import StudyInterpolator
+from custom.densify.page import write_page
+from custom.errors import InputError, input_error_in
+from custom.exporters.dicom import write_dicom_series
+from custom.importers.intake import place_of, write_fates
+from custom.importers.prepared import Prepared, Preparer, slice_axis_of
+from custom.importers.studies import LeftOut, Study
+from custom.scans.nifti import stem
+
+logger = logging.getLogger(__name__)
+FAULTS = (ValueError, OSError, MemoryError, RuntimeError)
+"""What a scan, a disk or a device can cause; anything else is a fault of this program."""
+
+
+class Run:
+    """The studies of an export into a folder.
+
+    Args:
+        root: the export.
+        folder: of the outputs.
+        prepare: what makes NIfTI of a study.
+        evaluators: for each kind of study.
+        page: whether pages are written.
+        dicom: whether studies that come as DICOM get a derived series.
+
+    Attributes:
+        failures: names of the studies of which something could not be done.
+        pages: written or still right.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        folder: Path,
+        prepare: Preparer,
+        evaluators: Mapping[str, StudyInterpolator],
+        page: bool = True,
+        dicom: bool = True,
+    ) -> None:
+        self.base = root if root.is_dir() else root.parent
+        self.folder, self.prepare, self.evaluators, self.page = folder, prepare, evaluators, page
+        self.dicom = dicom
+        self.failures: list[str] = []
+        self.pages: list[Path] = []
+        self._done = 0
+        self._folders: dict[str, Path] = {}
+        self._rows: list[dict[str, str]] = []
+
+    def do(self, study: Study) -> None:
+        """Do a study; whatever is wrong with it costs a line for each fault."""
+        logger.info("%s", study.name)
+        prepared = self.prepare(study)
+        faults, outputs = list(prepared.faults), []
+        for volume in prepared.volumes:
+            outputs += self._do_volume(study, volume, prepared, faults)
+        for fault in faults:
+            logger.error("failed: %s", fault)
+        if faults:
+            self.failures.append(study.name)
+        self._done += len(outputs)
+        fate = "densified" if not faults else "partly densified" if outputs else "failed"
+        self._rows.append(
+            {
+                "source": _below(study.path, self.base),
+                "place": place_of(study.path, words=[study.name]),
+                "patient": study.cmr.patient if study.cmr else "",
+                "fate": fate,
+                "outputs": "; ".join(path.relative_to(self.folder).as_posix() for path in outputs),
+                "reason": "; ".join([*faults, *prepared.notes]),
+            }
+        )
+
+    def _do_volume(self, study: Study, volume: Path, prepared: Prepared, faults: list[str]) -> list[Path]:
+        """Do a scan; what is wrong is added to the faults, and what was written is returned."""
+        evaluator, started = self.evaluators[study.kind], time.perf_counter()
+        try:
+            axis = slice_axis_of(volume, study.kind)
+            output = evaluator.densify(volume, self._folder_of(volume), axis)
+        except FAULTS as error:
+            faults.append(_told(volume, error))
+            return []
+        logger.info("  %s: %s; %.1f s", stem(volume), evaluator.summary, time.perf_counter() - started)
+        if self.page:
+            try:
+                notes = {"Preparation": "; ".join(prepared.notes)} if prepared.notes else None
+                page, is_new = write_page(volume, output, study.kind, notes)
+                self.pages.append(page)
+                logger.info("  %s%s", page, "" if is_new else " (kept)")
+            except FAULTS as error:
+                faults.append(_told(output, error))
+        if self.dicom and (sources := study.dicom_files):
+            try:
+                series = write_dicom_series(output, sources, output.parent)
+                logger.info("  %s: %d DICOM files", series[0].parent, len(series))
+            except Exception as error:  # pydicom, and headers of all makers: the volume is there all the same
+                # Frames that were turned to gray, or whose marks were filled, are not those of the file: no failure.
+                if study.kind == "pullback":
+                    logger.warning("  no DICOM series: %s", _told(output, error))
+                else:
+                    faults.append(f"no DICOM series: {_told(output, error)}")
+        return [output]
+
+    def _folder_of(self, volume: Path) -> Path:
+        """A folder of its own for each volume, with a number where two have one name."""
+        name, number = stem(volume), 1
+        while self._folders.setdefault(name, volume) != volume:
+            number += 1
+            name = f"{stem(volume)}-{number}"
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def write_fates(self, left_out: LeftOut) -> Path:
+        """Write `sources.csv`."""
+        rows = [
+            {"source": _below(path, self.base), "place": place_of(path), "fate": "left out", "reason": reason}
+            for path, reason in left_out
+        ]
+        return write_fates(self.folder, [*self._rows, *rows])
+
+    def summary(self) -> str:
+        """What was done, in one line."""
+        scans = f"{self._done} scan{'s' * (self._done != 1)} done"
+        where = f"; open {self.pages[0]}" if self.pages else ""
+        more = f" and {len(self.pages) - 1} more" if len(self.pages) > 1 else ""
+        failed = f"; failed: {', '.join(self.failures)}" if self.failures else ""
+        return f"{scans} in {self.folder}{failed}{where}{more}"
+
+
+def _below(path: Path, base: Path) -> str:
+    return path.relative_to(base).as_posix() if path != base else path.name
+
+
+def _told(path: Path, error: Exception) -> str:
+    """A fault in one line."""
+    told: object = input_error_in(error)
+    if told is None and isinstance(error, OSError):
+        told = InputError(path, f"cannot be written ({error})", "check the disk")
+    elif told is None:
+        told = f"{path}: {type(error).__name__} ({error})"
+    return " ".join(str(told).split())

@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Random changes of polar OCT windows that differ from frame to frame, or change their size."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from monai.config import KeysCollection
+from monai.transforms import MapTransform, RandomizableTransform
+
+from custom.transforms.augmentation_polar import RandPolard, between_rows
+
+
+class RandTurnFramesd(RandPolard):
+    """Turn the frames of a window against each other, evenly, as a catheter or a vessel that rotates on its way.
+
+    Args:
+        keys: items `(frames, A-lines, depths)`.
+        most: largest angle between the first and the last frame in degrees, either way.
+        prob: of a rotation.
+        allow_missing_keys: do not complain of an absent key.
+    """
+
+    def __init__(
+        self, keys: KeysCollection, most: float = 90.0, prob: float = 0.1, allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, prob, allow_missing_keys)
+        self.most = most
+
+    def _draw(self, rows: int, depths: int) -> float:
+        return rows * self.R.uniform(-self.most, self.most) / 360
+
+    def _change(self, frames: torch.Tensor, drawn: float) -> torch.Tensor:
+        rows, shares = np.arange(frames.shape[1]), np.linspace(0, 1, len(frames))
+        return torch.cat([between_rows(frames[k : k + 1], rows - share * drawn) for k, share in enumerate(shares)])
+
+
+class RandResamplePolard(RandPolard):
+    """Sample frames as another system does: another number of A-lines, another depth pixel.
+
+    Args:
+        keys: items `(frames, A-lines, depths)`; all rows of a turn, depths from anywhere.
+        alines: least and most number of A-lines.
+        depth: least and most size of the new depth pixel in old ones; below 1 there are more of them.
+        at_least: so many A-lines and depths are left: a crop's edge.
+        prob: of a change.
+        allow_missing_keys: do not complain of an absent key.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        alines: Sequence[int] = (256, 1024),
+        depth: Sequence[float] = (0.5, 2.0),
+        at_least: int = 128,
+        prob: float = 0.3,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, prob, allow_missing_keys)
+        self.alines, self.depth, self.at_least = tuple(alines), tuple(depth), at_least
+
+    def _draw(self, rows: int, depths: int) -> tuple[int, int]:
+        # Even on a logarithmic scale: half as often as twice.
+        wanted = np.exp(self.R.uniform(*np.log(self.alines))), depths / np.exp(self.R.uniform(*np.log(self.depth)))
+        least = min(self.at_least, rows), min(self.at_least, depths)
+        return tuple(max(round(size), few) for size, few in zip(wanted, least, strict=True))
+
+    def _change(self, frames: torch.Tensor, drawn: tuple[int, int]) -> torch.Tensor:
+        # Where fewer pixels are asked for, each is the mean of what it covers, as a coarser system sees it.
+        return F.interpolate(frames[None], drawn, mode="bilinear", antialias=True)[0]
+
+
+class RandSideBranchd(RandPolard):
+    """Open a side branch: in a sector that widens and closes from frame to frame there is no tissue behind some depth.
+
+    Args:
+        keys: items `(frames, A-lines, depths)`.
+        width: least and most width where it is widest, as a share of the circle.
+        depth: least and most depth at which it begins, as a share of an A-line.
+        length: least and most number of frames from its opening to its close, as a share of the window.
+        strength: least and most share of the signal that is gone.
+        prob: of a branch.
+        allow_missing_keys: do not complain of an absent key.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        width: Sequence[float] = (0.05, 0.2),
+        depth: Sequence[float] = (0.1, 0.5),
+        length: Sequence[float] = (0.5, 2.0),
+        strength: Sequence[float] = (0.8, 1.0),
+        prob: float = 0.1,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, prob, allow_missing_keys)
+        self.width, self.depth, self.length, self.strength = (tuple(x) for x in (width, depth, length, strength))
+
+    def _draw(self, rows: int, depths: int) -> tuple[np.ndarray, float, int, float, float, float]:
+        """Distance of each A-line from its middle, half its width, where it begins, its strength; along the window
+        its middle and half its length, both as shares."""
+        distance = np.abs((np.arange(rows) - self.R.uniform(0, rows) + rows / 2) % rows - rows / 2)
+        half, begins = 0.5 * rows * self.R.uniform(*self.width), int(depths * self.R.uniform(*self.depth))
+        along = self.R.uniform(0, 1), 0.5 * self.R.uniform(*self.length)
+        return distance, half, begins, self.R.uniform(*self.strength), *along
+
+    def _change(self, frames: torch.Tensor, drawn: tuple[np.ndarray, float, int, float, float, float]) -> torch.Tensor:
+        distance, half, begins, strength, middle, reach = drawn
+        place = (np.linspace(0, 1, len(frames)) - middle) / reach
+        open_by = half * np.sqrt(np.clip(1 - place**2, 0, None))[:, None]  # a tube that is cut across
+        shade = np.clip((open_by - distance) / max(0.1 * half, 1), 0, 1)
+        kept = torch.as_tensor(1 - strength * shade, dtype=frames.dtype)[:, :, None]
+        return torch.cat([frames[:, :, :begins], frames[:, :, begins:] * kept], dim=2)
+
+
+class RandStillFramesd(RandomizableTransform, MapTransform):
+    """Let nothing move: all frames of a window become one of them, drawn at random. Polar or not.
+
+    Args:
+        keys: items `(frames, H, W)`.
+        prob: of standing still.
+        allow_missing_keys: do not complain of an absent key.
+    """
+
+    def __init__(self, keys: KeysCollection, prob: float = 0.05, allow_missing_keys: bool = False) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        RandomizableTransform.__init__(self, prob)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return `data` with the frames alike, or as they were."""
+        data = dict(data)
+        self.randomize(None)
+        if self._do_transform:
+            share = self.R.uniform()
+            for key in self.key_iterator(data):
+                frames = data[key]
+                data[key] = frames[int(share * len(frames))][None].repeat(len(frames), 1, 1)
+        return data
