@@ -85,6 +85,8 @@ class GapInferer(Inferer):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+        if self.num_samples > 1 and getattr(network, "realism", None) == 0 and not getattr(network, "refine", False):
+            raise ValueError(f"all {self.num_samples} samples would be the same at realism 0; add --realism 1")
 
     def factor_for(self, spacing: float) -> int:
         """The factor for frames `spacing` mm apart; ValueError if that meets the target, or is too far from it."""

@@ -114,7 +114,7 @@ def test_running_again_keeps_what_is_done(bundle, sixfold, scans, trained, caplo
 
 def test_samples_and_a_factor_that_takes_recursion(interpolate, scans, tmp_path):
     good = scans / "good.nii.gz"
-    done = interpolate(tmp_path, dataset_dir=good, output_dir=tmp_path, factor=7, num_samples=2)
+    done = interpolate(tmp_path, dataset_dir=good, output_dir=tmp_path, factor=7, num_samples=2, realism=1.0)
     assert done.returncode == 0, done.stdout
     sidecar = check_dense(scans, tmp_path / "good_interp.nii.gz", 7)
     assert sidecar["options"]["factor"] == 7 and sidecar["options"]["num_samples"] == 2

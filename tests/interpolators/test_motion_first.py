@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from custom.inferers.gaps import GapInferer
 from custom.interpolators.base import ANYWHERE, MIDDLE
 from custom.interpolators.calid import CaLID, CaLIDCine
 from custom.interpolators.cardiointerp import CardioInterp
@@ -170,3 +171,11 @@ def test_a_decoder_that_fuses_needs_a_motion_network():
         SliceAutoencoder(decoder="fusion")
     with pytest.raises(ValueError, match="motion"):
         FusionAutoencoder(fusion="motion")
+
+
+def test_several_samples_of_the_likeliest_slice_are_refused():
+    inferer = GapInferer(factor=2, num_samples=2)
+    with pytest.raises(ValueError, match="would be the same at realism 0; add --realism 1"):
+        inferer.validate(network_of("calid"))
+    inferer.validate(network_of("calid", realism=1.0))
+    inferer.validate(network_of("bridge"))

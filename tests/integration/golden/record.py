@@ -43,9 +43,9 @@ CASES = {
     "calid": Case("calid", "stack", {"factor": 3}),
     "calid_cine_scan": Case("calid", "cine", {"factor": 2}),
     "calid_refined": Case("calid", "stack", {"factor": 2, "refine": True}),
-    "calid_samples": Case("calid", "stack", {"factor": 2, "num_samples": 2, "num_inference_steps": 2}),
+    "calid_samples": Case("calid", "stack", {"factor": 2, "num_samples": 2, "num_inference_steps": 2, "realism": 1.0}),
     "calid_tiles": Case("calid", "stack", {"factor": 2, "num_inference_steps": 2, "tile_size": [32, 32]}),
-    "calid_cine": Case("calid_cine", "cine", {"factor": 2, "num_inference_steps": 2}),
+    "calid_cine": Case("calid_cine", "cine", {"factor": 2, "num_inference_steps": 2, "realism": 0.5}),
     "calid_cine_steps": Case("calid_cine", "cine", {"factor": 2}),
     "latent_bridge": Case("latent_bridge", "stack", {"factor": 2}),
     "diffae": Case("diffae", "stack", {"factor": 2, "num_inference_steps": 2}),
@@ -59,7 +59,9 @@ CASES = {
     "tscnet": Case("tscnet", "stack", {"factor": 2}),
     "medformer_sax": Case("medformer_sax", "stack", {}),
     "cardiointerp": Case("cardiointerp", "pullback", {"factor": 6}),
-    "cardiointerp_samples": Case("cardiointerp", "pullback", {"factor": 3, "num_samples": 2, "num_inference_steps": 4}),
+    "cardiointerp_samples": Case(
+        "cardiointerp", "pullback", {"factor": 3, "num_samples": 2, "num_inference_steps": 4, "realism": 1.0}
+    ),
     "cardiointerp_cartesian": Case("cardiointerp", "cartesian", {"factor": 2}),
     "motion_oct": Case("motion_oct", "pullback", {"factor": 6}),
     "motion_oct_cartesian": Case("motion_oct", "cartesian", {"factor": 2}),
