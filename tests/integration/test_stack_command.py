@@ -151,7 +151,7 @@ def test_refined_samples_at_a_factor_that_bisection_misses(bundle, options, four
     """CaLID+ starts from the neighbours, not from noise: its samples differ by nothing, those of CaLID do."""
     cine = scans / "cine.nii.gz"
     done = bundle.run(
-        "inference.json", tmp_path, **options, dataset_dir=cine, output_dir=tmp_path, factor=3, num_samples=2, realism=1.0,
+        "inference.json", tmp_path, **options, dataset_dir=cine, output_dir=tmp_path, factor=3, num_samples=2,
         refine=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
