@@ -15,7 +15,13 @@ from torch import nn
 from torch.optim import Optimizer
 
 from custom.training.loss_log import scalars
-from custom.training.losses import adaptive_weight, hinge_discriminator_loss, hinge_generator_loss, kl_divergence
+from custom.training.losses import (
+    SliceDistance,
+    adaptive_weight,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+    kl_divergence,
+)
 from custom.training.randomness import iteration_generator
 from custom.weights import unwrapped
 
@@ -44,7 +50,8 @@ class AutoencoderTrainer(Trainer):
         discriminator_optimizer: of the discriminator.
         perceptual: distance of `(N, 1, h, w)` images in [0, 1], as `custom.metrics.perceptual.load_lpips` gives it, or
             None where it has no weights; then the loss goes without.
-        distance: of images `(N, 1, h, w)` in [0, 1], in place of L1, such as `custom.training.losses.SliceDistance`.
+        log_rmse: see `custom.training.losses.SliceDistance`, which takes the place of L1 unless both are 0.
+        ssim: the same.
         reconstruction_weight: see above.
         perceptual_weight: see above.
         kl_weight: see above; LVDM uses none, latent diffusion 1e-6.
@@ -76,7 +83,8 @@ class AutoencoderTrainer(Trainer):
         discriminator: nn.Module | None = None,
         discriminator_optimizer: Optimizer | None = None,
         perceptual: nn.Module | None = None,
-        distance: nn.Module | None = None,
+        log_rmse: float = 0.0,
+        ssim: float = 0.0,
         reconstruction_weight: float = 1.0,
         perceptual_weight: float = 1.0,
         kl_weight: float = 0.0,
@@ -121,7 +129,8 @@ class AutoencoderTrainer(Trainer):
         )
         self.network, self.optimizer = autoencoder, optimizer
         self.discriminator, self.discriminator_optimizer = discriminator, discriminator_optimizer
-        self.discriminate_images, self.distance = discriminate_images, distance
+        self.discriminate_images = discriminate_images
+        self.distance = SliceDistance(log_rmse, ssim) if log_rmse or ssim else None
         self.perceptual = None if perceptual is None else perceptual.to(self.state.device)
         self.reconstruction_weight, self.perceptual_weight = reconstruction_weight, perceptual_weight
         self.kl_weight, self.adversarial_weight = kl_weight, adversarial_weight

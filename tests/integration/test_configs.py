@@ -102,8 +102,10 @@ def test_paper_overlay_changes_numbers_only(bundle):
     # What is not in the compact config is a default of the network: numbers, too, and its keys are checked below.
     changed = {key for key in paper if paper[key] != compact.get(key)}
     words = {key for key in changed if isinstance(paper[key], str) and not paper[key].startswith("$")}
-    # The paper's denoiser has no closed-form prior: the one choice among them.
-    assert words == {"network_def#denoiser#prior"}
+    # The paper's network does not move first: no closed-form prior, other fusion. The only choices among them.
+    first = {f"network_def#autoencoder#{name}" for name in ("decoder", "fusion", "upsampling")}
+    assert "network_def#denoiser#prior" in words and words - {"network_def#denoiser#prior"} <= first
+    assert paper["network_def#autoencoder#motion"] is None
 
 
 def test_paper_overlay_builds_networks_of_the_papers_size(bundle):
