@@ -65,9 +65,9 @@ def test_a_package_holds_the_bundle_and_the_code_that_it_needs(package):
     # What inference names, what that imports, what only a function imports; not what other bundles need.
     assert code > {f"custom/{name}.py" for name in ("interpolators/motion", "networks/motion", "networks/feature_flow")}
     assert not code & {f"custom/{name}.py" for name in ("interpolators/calid", "networks/flavr", "packaging/pack")}
-    # Exports go straight into inference, so what reads them is inside; what makes commands and pages is not.
+    # Exports go straight into inference, so what reads them is inside; what writes pages, series and packages is not.
     assert "custom/importers/prepared.py" in code and not any(name.endswith("__init__.py") for name in code)
-    assert not any(name.startswith(("custom/densify/", "custom/report/", "custom/papers/")) for name in code)
+    assert not any(name.startswith(("custom/densify/", "custom/exporters/", "custom/packaging/")) for name in code)
 
 
 def test_links_of_a_packed_page_lead_somewhere(package):
