@@ -54,6 +54,8 @@ class CaLID(LatentMidpoint):
         batch_size: gaps, and tiles, that go through the network at once.
     """
 
+    #: As `error_scale` of `bundles/motion`, whose weights are inside.
+    error_scale = 1.02
     #: Where the compact networks differ from the defaults of their classes.
     autoencoder_defaults: Mapping[str, Any] = {"channels": (16, 32, 64), "motion": {}, "decoder": "fusion"}
     denoiser_defaults: Mapping[str, Any] = {"pair_channels": (8, 32, 64), "condition_attention": (False, True, True)}
@@ -145,7 +147,7 @@ class CaLID(LatentMidpoint):
             return made[(..., *window)], None
         if self.realism or self.refine:
             return self._textured(made, slices, seeds)[(..., *window)], None
-        error = View.of(known.views).error.view(made.shape)
+        error = self.error_scale * View.of(known.views).error.view(made.shape)
         return made[(..., *window)], error[(..., *window)]
 
     def _refined_start(self, known: Between, pair: Pair, grid: tuple[int, int]) -> torch.Tensor:

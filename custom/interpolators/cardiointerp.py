@@ -57,6 +57,8 @@ class CardioInterp(LatentInterpolator):
 
     #: Gaps of up to six steps are what it is trained on (A4); longer ones recurse.
     reach = Reach(most_steps=6)
+    #: As `error_scale` of `bundles/motion_oct`, whose weights are inside.
+    error_scale = 1.1
     #: Where the compact autoencoder differs from the defaults of its class.
     autoencoder_defaults: Mapping[str, Any] = {"motion": {}, "fusion": "motion", "upsampling": "resize"}
 
@@ -158,7 +160,7 @@ class CardioInterp(LatentInterpolator):
         if self.realism:
             frames = self._speckled(frames, torch.stack([first, last], dim=1), seeds)
             return _turned(frames, asked, turns), None
-        error = View.of(views.flatten(0, 1)).error.unflatten(0, views.shape[:2])[..., *window]
+        error = self.error_scale * View.of(views.flatten(0, 1)).error.unflatten(0, views.shape[:2])[..., *window]
         return _turned(frames, asked, turns), _turned(error, asked, turns)
 
     @torch.no_grad()

@@ -42,6 +42,8 @@ class MotionInterpolator(Interpolator):
         both_ways: look from either side and take the mean, which costs twice the time: the order of the slices then
             makes no difference at all.
         batch_size: slices, and tiles, that go through the network at once.
+        error_scale: what the expected error of the weights is multiplied by, found on validation data
+            (docs/uncertainty.md of the repository).
     """
 
     one_pass = True
@@ -53,12 +55,13 @@ class MotionInterpolator(Interpolator):
         tile_overlap: float = 0.25,
         both_ways: bool = False,
         batch_size: int = 8,
+        error_scale: float = 1.0,
     ) -> None:
         super().__init__()
         # On CPUs convolutions of this order of memory take a fifth less time.
         self.network = build_part(network, MotionNetwork).to(memory_format=torch.channels_last)
         self.both_ways = both_ways
-        self.batch_size = batch_size
+        self.batch_size, self.error_scale = batch_size, error_scale
         self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=self.network.divisor)
 
     def forward(self, image: torch.Tensor, positions: torch.Tensor | None = None, parts: bool = False) -> torch.Tensor:
@@ -116,7 +119,7 @@ class MotionInterpolator(Interpolator):
 
         def look(tiles: torch.Tensor, share_tiles: torch.Tensor) -> torch.Tensor:
             found = self._look(tiles, share_tiles[:, 0, 0, 0])
-            return torch.cat([found.image.clamp(0, 1), found.log_scale.exp()], dim=1)
+            return torch.cat([found.image.clamp(0, 1), self.error_scale * found.log_scale.exp()], dim=1)
 
         cell = self.network.divisor
         made = self.tiler(look, (padded, cell), (share, cell), out_scale=cell)[(..., *window)]
