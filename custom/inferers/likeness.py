@@ -16,7 +16,8 @@ import torch.nn.functional as F
 
 CELLS = 96
 """Cells along the shorter edge of a frame: fine enough for a wall, coarse enough that speckle and noise are averaged.
-A number of cells and not of millimetres, so that the sampling of a frame makes no difference."""
+A number of cells and not of millimetres, so that the sampling of a frame makes no difference. Cells of polar frames
+have two pixels at least, or small frames would be compared by their speckle."""
 BLOCK = 8
 """Cells along a block's edge."""
 REACH = 6
@@ -47,7 +48,7 @@ def likeness(first: torch.Tensor, last: torch.Tensor, wrap_rows: bool = False) -
         last: likewise.
         wrap_rows: whether the last row of a frame is a neighbour of the first.
     """
-    cell = max(1, round(min(first.shape[-2:]) / CELLS))
+    cell = max(2 if wrap_rows else 1, round(min(first.shape[-2:]) / CELLS))
     first, last = (F.avg_pool2d(frames.float(), cell, ceil_mode=True) for frames in (first, last))
     blocks, contrast = _blocks(first)
     rows, columns = first.shape[-2:]
