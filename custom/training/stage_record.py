@@ -25,7 +25,8 @@ from custom.version import VERSION
 _NOT_SHAPING = ("data", "num_draws", "cache_gib")
 """Arguments of a data set that do not change what it draws; "data" is taken by its content."""
 _OF_USE = (
-    "training", "batch_size", "clip_clean", "eta", "guidance_weight", "inversion_condition", "inversion_steps",
+    "training", "batch_size", "clip_clean", "error_scale", "eta", "guidance_weight",
+    "inversion_condition", "inversion_steps",
     "morphology_mixing", "num_inference_steps", "realism", "refine", "resampling", "slerp_per_phase", "tile_overlap",
     "tile_size",
 )  # fmt: skip

@@ -37,6 +37,6 @@ def test_a_scan_that_does_not_fit_is_told_and_the_others_are_done(tmp_path, capl
         parser.get_parsed_content("evaluator").run()
     (line,) = [message for message in caplog.messages if "a_large" in message and "memory" in message]
     assert line.endswith("one window of 64x64 does not fit in the memory of cpu; use a smaller --tile_size")
-    written = [path.name for path in sorted((tmp_path / "out").iterdir())]
+    written = [path.name for path in sorted((tmp_path / "out").glob("*interp*"))]
     assert written == ["b_small_interp.json", "b_small_interp.nii.gz"]
     assert asked == [(3, 64), (1, 64), (3, 32)]

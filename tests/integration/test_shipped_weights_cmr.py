@@ -160,7 +160,7 @@ def test_refinement_starts_from_the_neighbours_and_not_from_noise(network, tripl
     before, truth, after = (slices[3:4] for slices in triplets)
     plain, refined = (
         [
-            variant(network, num_inference_steps=2, refine=refine).interpolate(
+            variant(network, realism=float(not refine), num_inference_steps=2, refine=refine).interpolate(
                 torch.stack([before, after], 1), MIDDLE, [seed]
             )
             for seed in (0, 1)
