@@ -31,10 +31,12 @@ def test_a_stack_is_what_the_command_makes_and_says_that_it_is_synthetic(stack, 
 
 
 def test_options_reach_the_network(stack, tmp_path):
-    few, more = (serve("calid", stack, tmp_path / f"job{n}", factor=2, num_inference_steps=n) for n in (1, 2))
+    few, more = (
+        serve("calid", stack, tmp_path / f"job{n}", factor=2, num_inference_steps=n, realism=1.0) for n in (1, 2)
+    )
     assert [r.record["sidecar"]["options"]["num_inference_steps"] for r in (few, more)] == [1, 2]
     assert (nib.load(few.image).get_fdata() != nib.load(more.image).get_fdata()).any()
-    two = serve("calid", stack, tmp_path / "two", factor=2, num_inference_steps=1, num_samples=2)
+    two = serve("calid", stack, tmp_path / "two", factor=2, num_inference_steps=1, num_samples=2, realism=1.0)
     assert two.std is not None and nib.load(two.std).get_fdata().max() > 0
 
 
