@@ -48,7 +48,8 @@ def likeness(first: torch.Tensor, last: torch.Tensor, wrap_rows: bool = False) -
         last: likewise.
         wrap_rows: whether the last row of a frame is a neighbour of the first.
     """
-    cell = max(2 if wrap_rows else 1, round(min(first.shape[-2:]) / CELLS))
+    edge = min(first.shape[-2:])
+    cell = max(2 if wrap_rows and edge > 4 * REACH else 1, round(edge / CELLS))
     first, last = (F.avg_pool2d(frames.float(), cell, ceil_mode=True) for frames in (first, last))
     blocks, contrast = _blocks(first)
     rows, columns = first.shape[-2:]

@@ -106,7 +106,7 @@ def test_forms_of_an_answer(server, served, tmp_path):
     record = server.infer("motion", "stack", '{"factor": 2}', query={"output": "json"}).json()
     assert record["synthetic"] and record["sidecar"]["factor"] == 2 and "synthetic" in record["description"]
     image = interpolate(
-        server.url, "calid", "stack", str(tmp_path), factor=2, num_samples=2, num_inference_steps=1, seed=3
+        server.url, "calid", "stack", str(tmp_path), factor=2, num_samples=2, num_inference_steps=1, seed=3, realism=1.0
     )
     assert nib.load(tmp_path / "stack_std.nii.gz").get_fdata().max() > 0
     sidecar = json.loads(image.with_name("stack_interp.json").read_text())
