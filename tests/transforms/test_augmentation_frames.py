@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
-from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 
 from custom.transforms.augmentation_frames import (
@@ -106,14 +103,3 @@ def test_noise_is_seen_in_the_dark(frames):
     dark, bright = (noise({"image": torch.full((2, 100, 100), gray)})["image"] for gray in (0.0, 0.5))
     assert dark.mean() > 0.03 and bright.mean() == pytest.approx(0.5, abs=0.002) and bright.std() < 0.3 * dark.std()
     assert not torch.equal(dark[0], dark[1])
-
-
-def test_the_training_of_motion_oct_reads_them_all():
-    parser = ConfigParser()
-    parser.read_config(Path(__file__).parents[2] / "bundles" / "motion_oct" / "configs" / "train.json")
-    chain = parser.get_parsed_content("train#preprocessing").set_random_state(seed=0)
-    names = [type(transform).__name__ for transform in chain.transforms]
-    assert {kind.__name__ for kind in (*POLAR, RandStillFramesd, RandNoiseFloord)} <= set(names)
-    for coordinates in ("polar", "cartesian") * 8:
-        image = chain({"image": torch.rand(7, 160, 144), "coordinates": coordinates})["image"]
-        assert image.shape[0] == 7 and min(image.shape[1:]) >= 128 and image.isfinite().all()
