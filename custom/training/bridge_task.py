@@ -41,7 +41,7 @@ class BridgeTask(Task):
             RuntimeError: it is not among the engine's handlers.
         """
         generator = self.generator()
-        end, known = self.between(self.network, batch)
+        end, known = self.between(self.network, batch, latents=True)
         guess, variance = known.guess, known.variance
         at_start, share = torch.rand(2, len(end), generator=generator)
         times = torch.where(at_start < self.start_share, 0.0, share).to(end)

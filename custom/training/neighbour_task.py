@@ -45,7 +45,8 @@ class NeighbourTask(Task):
             RuntimeError: it is not among the engine's handlers.
         """
         generator = self.generator()
-        clean, known = self.between(self.network, batch)
+        from_latents = self.network.denoiser.condition_space == "latent"
+        clean, known = self.between(self.network, batch, from_latents)
         count, size = len(self.alphas_cumprod), len(clean)
         shares = torch.rand(size, generator=generator)
         lowest = torch.where(torch.rand(size, generator=generator) < self.high_noise_share, 0.9, 0.0)
@@ -56,7 +57,6 @@ class NeighbourTask(Task):
         inputs, timesteps = add_noise(clean, noise, alpha_bar), timesteps.to(clean.device)
         with torch.no_grad():
             weight = self.network.denoiser.loss_weight(timesteps, known.variance)
-        from_latents = self.network.denoiser.condition_space == "latent"
         keywords = {
             "timesteps": timesteps,
             "neighbours": known.latents if from_latents else 2 * known.sides - 1,

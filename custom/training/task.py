@@ -90,18 +90,19 @@ class Task(PrepareBatch):
             raise RuntimeError(f"{type(self).__name__} must also be one of the trainer's handlers.")
         return iteration_generator(self.seed, self._engine.state.iteration, self._engine.state.rank)
 
-    def between(self, network: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, Any]:
+    def between(self, network: Any, batch: dict[str, torch.Tensor], latents: bool) -> tuple[torch.Tensor, Any]:
         """Latent of the slice in the middle of triplets and what is known of it, see `LatentMidpoint.between`.
 
         Args:
             network: a `custom.interpolators.latent.LatentMidpoint`, not trained here but for its denoiser.
             batch: has "image" `(B, 3, 1, *space)` and may have "positions" `(B, 3)`.
+            latents: whether those of the neighbours are needed.
         """
         slices = batch["image"]
         places = batch["positions"][:, 1] if "positions" in batch else slices.new_full((len(slices),), 0.5)
         clean = self.encode(network, slices[:, 1:2])[:, 0]
         with torch.no_grad(), self._codec_precision(slices):
-            known = network.between(slices[:, [0, 2], 0], places, latents=True)
+            known = network.between(slices[:, [0, 2], 0], places, latents)
         return clean, type(known)(*(part if part is None else part.float() for part in known))
 
     def encode(self, codec: Codec, frames: torch.Tensor) -> torch.Tensor:
