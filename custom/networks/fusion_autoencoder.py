@@ -18,7 +18,7 @@ from torch import nn
 
 from custom.networks.fusion_blocks import FrameEncoder
 from custom.networks.fusion_decoder import FusionDecoder
-from custom.networks.guess_latents import between_guess_and_truth
+from custom.networks.guess_latents import between, draw_shares
 from custom.networks.motion import MotionNetwork
 from custom.networks.motion_view import look
 from custom.networks.parts import build_part
@@ -130,7 +130,7 @@ class FusionAutoencoder(nn.Module):
 
     def forward(
         self, frames: torch.Tensor, latent_noise_std: float = 0.0, generator: torch.Generator | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, ...]:
         """Reconstruct windows of evenly spaced frames; the first and last are the key frames.
 
         Args:
@@ -141,11 +141,12 @@ class FusionAutoencoder(nn.Module):
             generator: of that noise, on the CPU.
 
         Returns:
-            Reconstruction `(B, L, C, H, W)`, without the key frames if it `knows_ends`; posterior mean and log variance
-            `(B, L, c, H/8, W/8)`.
+            Reconstruction `(B, L, C, H, W)`, posterior mean and log variance `(B, L, c, H/8, W/8)`. If it `knows_ends`,
+            the reconstruction is without the key frames, and a fourth says what it should be: see
+            `custom.networks.guess_latents`.
         """
         length = frames.shape[1]
-        positions, views = torch.linspace(0, 1, length), None
+        positions, views, targets = torch.linspace(0, 1, length), None, ()
         if self.knows_ends:
             views = self._look(frames, positions)
             frames = torch.cat([frames, 2 * views[:, :, :1] - 1], dim=1)
@@ -158,10 +159,15 @@ class FusionAutoencoder(nn.Module):
             noise[:, [0, -1]] = 0
             latents = mean + latent_noise_std * mean.detach().std() * noise
         if views is not None:
-            inner = between_guess_and_truth(guess.flatten(0, 1), latents[:, 1:-1].flatten(0, 1), generator)
-            latents = torch.cat([latents[:, :1], inner.unflatten(0, guess.shape[:2]), latents[:, -1:]], dim=1)
+            shares = draw_shares(guess.shape[0] * guess.shape[1], generator)
+            pairs = (guess, latents[:, 1:-1]), (frames[:, length:], frames[:, 1 : length - 1])
+            inner, target = (
+                between(start.flatten(0, 1), end.flatten(0, 1), shares).unflatten(0, guess.shape[:2])
+                for start, end in pairs
+            )
+            latents, targets = torch.cat([latents[:, :1], inner, latents[:, -1:]], dim=1), (target,)
         key_features = [level[:, [0, length - 1]] for level in features]
-        return self.decoder(latents, key_features, positions, views), mean, log_variance
+        return self.decoder(latents, key_features, positions, views), mean, log_variance, *targets
 
     def _look(self, frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Packed views `(B, L - 2, 9, H, W)` of the frames between the ends of windows `(B, L, 1, H, W)`."""

@@ -17,7 +17,7 @@ from monai.networks.nets import AutoencoderKL
 from monai.networks.nets.autoencoderkl import AEKLDownsample
 from torch import nn
 
-from custom.networks.guess_latents import between_guess_and_truth
+from custom.networks.guess_latents import between, draw_shares
 from custom.networks.motion import MotionNetwork
 from custom.networks.motion_view import View, look
 from custom.networks.parts import build_part
@@ -96,7 +96,7 @@ class SliceAutoencoder(nn.Module):
         latent_noise_std: float = 0.0,
         generator: torch.Generator | None = None,
         positions: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, ...]:
         """Reconstruct a batch of stacks; for training.
 
         Args:
@@ -107,8 +107,9 @@ class SliceAutoencoder(nn.Module):
             positions: of the slices from 0 to 1, `(B, L)`; evenly spaced by default.
 
         Returns:
-            Reconstruction, posterior mean and log variance: the first as `slices`, without the first and the last of
-            each stack if it `knows_ends`; the others `(B, L, c, *latent)`.
+            Reconstruction as `slices`, posterior mean and log variance `(B, L, c, *latent)`. If it `knows_ends`, the
+            reconstruction is without the first and the last of each stack, and a fourth says what it should be: see
+            `custom.networks.guess_latents`.
         """
         if self.fusion is None:
             mean, log_variance = self._posterior(encoder_features(self.vae, slices.flatten(0, 1))[1])
@@ -127,12 +128,14 @@ class SliceAutoencoder(nn.Module):
         mean, log_variance = (part.unflatten(0, (batch, -1)) for part in self._posterior(deepest))
         truth, spread, start = mean[:, 1 : 1 + inner], log_variance[:, 1 : 1 + inner], mean[:, length:]
         z = self._noisy(truth.flatten(0, 1), spread.flatten(0, 1), latent_noise_std, generator)
-        z = between_guess_and_truth(start.flatten(0, 1), z, generator)
+        shares = draw_shares(batch * inner, generator)
+        z = between(start.flatten(0, 1), z, shares)
+        target = between(guess.flatten(0, 1), slices[:, 1:-1].flatten(0, 1), shares).unflatten(0, (batch, inner))
         features = [
             level.unflatten(0, (batch, -1))[:, [0, length - 1]].repeat_interleave(inner, dim=0) for level in levels
         ]
         made = self.fusion.decode(self.vae, z, features, view).unflatten(0, (batch, inner))
-        return made, mean[:, :length], log_variance[:, :length]
+        return made, mean[:, :length], log_variance[:, :length], target
 
     def encode(self, slices: torch.Tensor) -> torch.Tensor:
         """Posterior means `(B, L, c, *latent)` of slices `(B, L, 1, *space)` in [-1, 1]."""

@@ -43,7 +43,8 @@ class AutoencoderTrainer(Trainer):
         train_data_loader: batches with "image" `(B, L, 1, *space)` in [0, 1], and "positions" `(B, L)` of the frames
             from 0 to 1 where they are not evenly spaced.
         autoencoder: called as `autoencoder(frames, latent_noise_std=..., generator=..., [positions=...])` with frames
-            in [-1, 1]; returns reconstruction, posterior mean and log variance, and has `last_layer_weight`.
+            in [-1, 1]; returns reconstruction, posterior mean and log variance, and what the reconstruction should be
+            if not those frames, and has `last_layer_weight`.
         optimizer: of the autoencoder.
         discriminator: of single frames `(N, 1, *space)`; its output, or the last of a list of outputs, is the map of
             scores (`monai.networks.nets.PatchDiscriminator`). None trains without.
@@ -161,11 +162,10 @@ class AutoencoderTrainer(Trainer):
         generator = iteration_generator(self.seed, self.state.iteration, self.state.rank)
         self.network.train()
         with self._autocast():
-            reconstruction, mean, log_variance = self.network(
+            reconstruction, mean, log_variance, *target = self.network(
                 frames, latent_noise_std=self.latent_noise_std, generator=generator, **places
             )
-            if reconstruction.shape[1] < frames.shape[1]:
-                frames = frames[:, 1:-1]
+            frames = target[0] if target else frames
             l1 = (reconstruction - frames).abs().mean()
             if self.distance is not None:
                 l1 = self.distance(*((_images(x) + 1) / 2 for x in (reconstruction, frames)))

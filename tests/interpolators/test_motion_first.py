@@ -130,8 +130,13 @@ def test_the_autoencoder_reconstructs_what_lies_between_known_ends(codec):
     else:
         network = FusionAutoencoder(channels=8, motion=speaking(), fusion="motion", upsampling="resize")
     window = torch.rand(2, 4, 1, 32, 32) * 2 - 1
-    made, mean, log_variance = network(window, 0.1, torch.Generator().manual_seed(0))
-    assert network.knows_ends and made.shape == (2, 2, 1, 32, 32)
+    made, mean, log_variance, target = network(window, 0.1, torch.Generator().manual_seed(0))
+    assert network.knows_ends and made.shape == target.shape == (2, 2, 1, 32, 32)
+    # What is asked of the decoder lies between the guess, which an untrained decoder gives, and the true slice.
+    guess, truth = made.detach(), window[:, 1:-1]
+    shares = ((target - guess) * (truth - guess)).flatten(2).sum(2) / (truth - guess).square().flatten(2).sum(2)
+    assert ((shares > -1e-5) & (shares < 1 + 1e-5)).all() and shares.std() > 0.1
+    torch.testing.assert_close(target, torch.lerp(guess, truth, shares[:, :, None, None, None]))
     assert mean.shape == log_variance.shape and mean.shape[:2] == (2, 4)
     (made - window[:, 1:-1]).abs().mean().backward()
     assert network.last_layer_weight.grad.abs().sum() > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import torch
 
-from custom.networks.guess_latents import between_guess_and_truth
+from custom.networks.guess_latents import between, draw_shares
 from custom.networks.motion import MotionNetwork
 from custom.networks.motion_view import CHANNELS, View, look, moved, squared_error
 
@@ -63,7 +63,7 @@ def test_the_square_of_the_expected_error_is_pooled_to_cells():
 
 def test_training_latents_lie_between_guess_and_truth_and_at_both_ends():
     guess, truth = torch.zeros(400, 1, 1, 1), torch.ones(400, 1, 1, 1)
-    drawn = between_guess_and_truth(guess, truth, torch.Generator().manual_seed(0)).flatten()
+    drawn = between(guess, truth, draw_shares(400, torch.Generator().manual_seed(0))).flatten()
     assert ((drawn >= 0) & (drawn <= 1)).all()
     assert 0.25 < (drawn == 0).float().mean() < 0.45 and 0.25 < (drawn == 1).float().mean() < 0.45
     assert ((drawn > 0) & (drawn < 1)).float().mean() > 0.2
