@@ -12,10 +12,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from monai.bundle import ConfigParser
 
 from custom.errors import InputError
 from custom.papers import ablation
+from custom.papers.ablation_rows import ABLATIONS
 from custom.papers.values import CARDIOINTERP_TABLE_2
+from custom.paths import bundle_root
+
+OCT, CMR = ABLATIONS["cardiointerp"], ABLATIONS["calid"]
 
 
 def flags(command):
@@ -47,6 +52,7 @@ def bundle_runs(monkeypatch):
                 writer = csv.writer(file)
                 writer.writerow(fields)
                 writer.writerow(("CardioInterp", 6, 1, 10, psnr, "single patient", "single patient", 0.5, 0.4, 0.6))
+                writer.writerow(("Autoencoder", 6, 1, 10, 30.0, 29.0, 31.0, 0.9, 0.8, 0.95))
                 writer.writerow(("Linear", 6, 1, 10, 22.0, 21.5, 22.5, 0.55, 0.5, 0.6))
         return SimpleNamespace(returncode=0)
 
@@ -55,26 +61,45 @@ def bundle_runs(monkeypatch):
 
 
 @pytest.mark.parametrize("budget", ablation.BUDGETS)
-def test_the_configs_have_every_option_of_the_commands(budget, tmp_path):
+@pytest.mark.parametrize("variants", ABLATIONS.values(), ids=ABLATIONS)
+def test_the_configs_have_every_option_of_the_commands(variants, budget, tmp_path):
     options = ablation.BUDGETS[budget] | {"dataset_dir": "data"}
-    training, evaluation = map(flags, ablation.commands(ablation.ROWS[0], tmp_path, options))
-    decoder = {f"network_def#autoencoder#{name}" for name in ("temporal", "fusion", "motion", "upsampling")}
-    assert set(training) == {"config_file", "output_dir", "ckpt_dir", *decoder, *options}
-    assert set(evaluation) == {"config_file", "output_dir", "checkpoint", "factors", *decoder, *options}
-    assert evaluation["config_file"].count(".json") == 2 and training["config_file"].endswith("train.json")
+    for row in variants.rows:
+        training, evaluation = map(flags, ablation.commands(variants, row, tmp_path, options))
+        assert set(training) == {"config_file", "output_dir", "ckpt_dir", *row.options, *options}
+        own = {"config_file", "output_dir", "checkpoint", *variants.evaluation}
+        assert set(evaluation) == own | {*row.options, *options}
+        assert evaluation["config_file"].count(".json") == 2 and training["config_file"].endswith("train.json")
+        for config, given in ((ablation.TRAIN, training), (ablation.EVALUATE, evaluation)):
+            parser = ConfigParser()
+            parser.read_config([Path(bundle_root(variants.bundle)) / "configs" / name for name in config])
+            names = set(given) - {"config_file"}
+            assert {name for name in names if name not in parser and not name.startswith("network_def#")} == set()
+
+
+@pytest.mark.parametrize("variants", ABLATIONS.values(), ids=ABLATIONS)
+def test_every_variant_is_a_network_that_can_be_made(variants):
+    made = set()
+    for row in variants.rows:
+        parser = ConfigParser()
+        parser.read_config(Path(bundle_root(variants.bundle)) / "configs" / "train.json")
+        parser.update(dict(row.options))
+        network = parser.get_parsed_content("network_def")
+        made.add((network.autoencoder.knows_ends, network.motion is None, network.denoiser.prior, network.realism))
+    assert len(made) == {"cardiointerp": 3, "calid": 4}[variants.bundle]
 
 
 def test_rows_differ_in_the_decoder_and_in_their_folders_only(tmp_path):
-    pairs = [flags(ablation.commands(row, tmp_path, {})[0]) for row in ablation.ROWS]
+    pairs = [flags(ablation.commands(OCT, row, tmp_path, {})[0]) for row in OCT.rows]
     decoders = [(p["network_def#autoencoder#temporal"], p["network_def#autoencoder#fusion"]) for p in pairs]
     assert decoders[:4] == [("none", "none"), ("shift", "none"), ("shift", "addition"), ("shift", "flow")]
     assert decoders[4:] == [("shift", "flow"), ("shift", "motion")]
     assert [p["network_def#autoencoder#motion"] for p in pairs] == ["None"] * 4 + ["{}"] * 2
     assert len({p["ckpt_dir"] for p in pairs}) == len({p["output_dir"] for p in pairs}) == 6
-    evaluation = flags(ablation.commands(ablation.ROWS[3], tmp_path, {})[1])
+    evaluation = flags(ablation.commands(OCT, OCT.rows[3], tmp_path, {})[1])
     assert json.loads(evaluation["factors"]) == [6]
     assert evaluation["checkpoint"] == pairs[3]["ckpt_dir"] + "/model.pt"
-    assert [row.name for row in ablation.ROWS[:4]] == list(CARDIOINTERP_TABLE_2)
+    assert [row.name for row in OCT.rows[:4]] == list(CARDIOINTERP_TABLE_2)
 
 
 def test_the_table_has_our_numbers_beside_the_papers_and_linear_last(tmp_path, bundle_runs):
@@ -86,7 +111,7 @@ def test_the_table_has_our_numbers_beside_the_papers_and_linear_last(tmp_path, b
     assert lines[0]["psnr_interval"] == "single patient" and lines[0]["ssim_percent_interval"] == "40.00 to 60.00"
     assert lines[3]["paper_psnr"] == "28.59" and lines[4]["paper_psnr"] == lines[6]["paper_psnr"] == ""
     text = (tmp_path / "ablation.md").read_text()
-    assert "| + dual-path fusion | 21.25 | single patient | 50.00 | 40.00 to 60.00 | 28.59 | 51.80 |" in text
+    assert "| + dual-path fusion | 21.25 | single patient | 50.00 | 40.00 to 60.00 | 30.00 | 28.59 | 51.80 |" in text
 
 
 def test_finished_rows_are_kept(tmp_path, bundle_runs):
@@ -103,6 +128,8 @@ def test_rows_of_different_options_do_not_mix(tmp_path, bundle_runs):
         ablation.run(str(tmp_path), budget="demo", seed=1)
     with pytest.raises(InputError, match="no budget 'huge'"):
         ablation.run(str(tmp_path), budget="huge")
+    with pytest.raises(InputError, match="no variants of 'diffae'"):
+        ablation.run(str(tmp_path), budget="demo", bundle="diffae")
     with pytest.raises(InputError, match="no option 'crop_sise'"):
         ablation.run(str(tmp_path), budget="demo", crop_sise=[64, 64])
 
