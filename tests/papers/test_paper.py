@@ -24,7 +24,10 @@ from custom.pictures.plotting import save
 from tests.interpolators.test_calid import calid
 
 EXPECTED = {
-    *(f"calid_{what}" for what in ("table_1", "table_2", "figure_2", "figure_4", "figure_5", "figure_6", "figure_7")),
+    *(
+        f"calid_{what}"
+        for what in ("table_1", "table_2", "figure_2", "figure_4", "figure_5", "figure_6", "figure_7", "ingredients")
+    ),
     *(f"cardiointerp_{what}" for what in ("table_1", "table_2", "figure_3", "figure_4")),
 }
 
