@@ -140,7 +140,12 @@ def load_model(module: nn.Module, path: str | Path) -> nn.Module:
     return module
 
 
-def start_from(module: nn.Module, path: str | Path | None, motion_weights: str | Path | None = None) -> nn.Module:
+def start_from(
+    module: nn.Module,
+    path: str | Path | None,
+    motion_weights: str | Path | None = None,
+    codec_weights: str | Path | None = None,
+) -> nn.Module:
     """Fill a network that is about to be trained with weights to go on from, or leave it as it is.
 
     Args:
@@ -148,6 +153,8 @@ def start_from(module: nn.Module, path: str | Path | None, motion_weights: str |
         path: a `models/model.pt`; None for a fresh start.
         motion_weights: where a fresh start takes its motion network from, if it has one (`module.motion`): weights of
             `bundles/motion` or `bundles/motion_oct`, or of any network that has one inside.
+        codec_weights: where a fresh start takes all of its autoencoder from, motion network and scale of the latents
+            included: weights of another method with an autoencoder of the same kind, such as `bundles/calid`.
 
     Returns:
         The same network.
@@ -157,9 +164,31 @@ def start_from(module: nn.Module, path: str | Path | None, motion_weights: str |
     """
     if path is not None:
         return load_model(module, path)
-    if getattr(module, "motion", None) is not None and motion_weights is not None:
+    if codec_weights is not None:
+        load_codec(module, codec_weights)
+    elif getattr(module, "motion", None) is not None and motion_weights is not None:
         load_motion(module.motion, motion_weights)
     return module
+
+
+def load_codec(module: nn.Module, path: str | Path) -> None:
+    """Fill the autoencoder of a latent method, and the scale of its latents, from a file of another's weights.
+
+    Raises:
+        InputError: the file is missing or damaged, has no autoencoder, or one of another kind.
+    """
+    remedy = "give --codec_weights of a method with the same autoencoder, such as bundles/calid/models/model.pt"
+    if not Path(path).is_file():
+        raise InputError(path, "no weights of an autoencoder", remedy)
+    parts = ("autoencoder.", "latent_")
+    codec = {name: tensor for name, tensor in load_tensors(path).items() if name.startswith(parts)}
+    own = {name for name in module.state_dict() if name.startswith(parts)}
+    if codec.keys() != own:
+        raise InputError(path, "has no autoencoder of this kind", remedy)
+    try:
+        module.load_state_dict(codec, strict=False)
+    except RuntimeError as error:
+        raise InputError(path, f"has another autoencoder ({first_mismatch(error)})", remedy) from error
 
 
 def load_motion(motion: nn.Module, path: str | Path) -> None:

@@ -14,10 +14,9 @@ from custom.diffusion.ddim import ddim_invert, ddim_sample, to_epsilon
 from custom.diffusion.interpolation import slerp
 from custom.diffusion.schedules import inversion_pairs, timestep_pairs
 from custom.interpolators.base import check_choice, check_number, check_steps
-from custom.interpolators.latent import Between, LatentMidpoint, check_prediction, noise_of, shared_noise
-from custom.networks.motion_view import View
+from custom.interpolators.latent import check_prediction
+from custom.interpolators.latent_midpoint import MOVING_CODEC, Between, LatentMidpoint
 from custom.networks.neighbour_denoiser import NeighbourDenoiser, Pair
-from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
 from custom.networks.slice_autoencoder import SliceAutoencoder
 
@@ -54,10 +53,8 @@ class CaLID(LatentMidpoint):
         batch_size: gaps, and tiles, that go through the network at once.
     """
 
-    #: As `error_scale` of `bundles/motion`, whose weights are inside.
-    error_scale = 1.02
     #: Where the compact networks differ from the defaults of their classes.
-    autoencoder_defaults: Mapping[str, Any] = {"channels": (16, 32, 64), "motion": {}, "decoder": "fusion"}
+    autoencoder_defaults: Mapping[str, Any] = MOVING_CODEC
     denoiser_defaults: Mapping[str, Any] = {"pair_channels": (8, 32, 64), "condition_attention": (False, True, True)}
 
     def __init__(
@@ -101,54 +98,31 @@ class CaLID(LatentMidpoint):
         check_choice("inversion_condition", self.inversion_condition, ("pair", "self"))
         check_prediction(self.prediction_type, self.denoiser)
 
-    @torch.no_grad()
-    def interpolate(
+    @property
+    def needs_latents(self) -> bool:
+        """See `LatentMidpoint`."""
+        return self.refine or self.denoiser.condition_space == "latent"
+
+    @property
+    def draws(self) -> bool:
+        """See `LatentMidpoint`."""
+        return self.realism > 0 or self.refine
+
+    def draw(
         self,
-        neighbours: torch.Tensor,
-        positions: torch.Tensor,
-        seeds: Sequence[int] | None = None,
-        wrap_rows: bool = False,
+        known: Between,
+        noise: Callable[[torch.Tensor], torch.Tensor],
         callback: Callable[[int, torch.Tensor], bool | None] | None = None,
     ) -> torch.Tensor:
-        """See `Interpolator.interpolate`; without seeds every item takes seed 0.
-
-        `callback` is that of `custom.diffusion.ddim.ddim_sample`.
-        """
-        return self.predict(neighbours, positions, seeds, wrap_rows, callback)[0]
-
-    @torch.no_grad()
-    def predict(
-        self,
-        neighbours: torch.Tensor,
-        positions: torch.Tensor,
-        seeds: Sequence[int] | None = None,
-        wrap_rows: bool = False,
-        callback: Callable[[int, torch.Tensor], bool | None] | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """See `Interpolator.predict`: of the likeliest slice the motion network says how far off it may be."""
-        if self.motion is None:
-            self.reach.places(positions)
-        slices, window = pad_slices(neighbours.squeeze(2), self.divisor)
-        count = len(positions)
-        known = self.between(
-            slices.repeat_interleave(count, dim=0),
-            positions.repeat(len(slices)),
-            self.refine or self.denoiser.condition_space == "latent",
-        )
-        pair = self._pair(known.sides, known.latents, known)
-        alphas = self.denoiser.alpha_bars
-        steps = self.num_inference_steps if self.realism or self.refine else 1
-        grid = steps, len(alphas)
-        noise = shared_noise(noise_of(seeds, len(slices)), count, self.takes_phases and self.motion is not None)
-        start = self._refined_start(known, pair, grid) if self.refine else self.realism * noise(known.guess)
-        z = ddim_sample(self._predictor(pair), start, timestep_pairs(*grid), alphas, self.eta, noise, callback=callback)
-        made = self._decode_tiles(z, slices, known.views)
-        if self.motion is None:
-            return made[(..., *window)], None
-        if self.realism or self.refine:
-            return self._textured(made, slices, seeds)[(..., *window)], None
-        error = self.error_scale * View.of(known.views).error.view(made.shape)
-        return made[(..., *window)], error[(..., *window)]
+        """See `LatentMidpoint.draw`; `callback` is that of `custom.diffusion.ddim.ddim_sample`."""
+        pair, alphas = self._pair(known.sides, known.latents, known), self.denoiser.alpha_bars
+        grid = self.num_inference_steps if self.draws else 1, len(alphas)
+        if self.refine:
+            start = self._refined_start(known, pair, grid)
+        else:
+            start = self.realism * noise(known.guess) if self.realism else torch.zeros_like(known.guess)
+        steps = timestep_pairs(*grid)
+        return ddim_sample(self._predictor(pair), start, steps, alphas, self.eta, noise, callback=callback)
 
     def _refined_start(self, known: Between, pair: Pair, grid: tuple[int, int]) -> torch.Tensor:
         """CaLID+: the slerp, halfway, of what inverting each neighbour ends at."""

@@ -141,12 +141,14 @@ class CardioInterp(LatentInterpolator):
         key_noise = noise(key_latents) if self.guidance_weight else None
         views, expected = self._expect(keys, asked)
 
+        like = key_latents[:, :1].expand(-1, len(positions), -1, -1, -1)
+
         def with_keys(z: torch.Tensor) -> torch.Tensor:
             return torch.cat([key_latents[:, :1], z[:, 1:-1], key_latents[:, 1:]], dim=1)
 
         latents = ddim_sample(
             self._predictor(key_latents, key_noise, positions, expected),
-            self.realism * noise(key_latents[:, :1].expand(-1, len(positions), -1, -1, -1)),
+            self.realism * noise(like) if self.realism else torch.zeros_like(like),
             timestep_pairs(self.num_inference_steps if self.realism else 1, len(alphas)),
             alphas,
             self.eta,

@@ -6,20 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from custom.diffusion.ddim import PREDICTION_KINDS
-from custom.diffusion.texture import texture_like
-from custom.interpolators.base import ANYWHERE, MIDDLE, Interpolator, check_choice
+from custom.interpolators.base import Interpolator, check_choice
 from custom.networks.motion_view import View, look, squared_error
 from custom.networks.padding import pad_slices
 from custom.networks.tiling import FrameTiler
 
-_TEXTURE = 0x7E87
-"""Set apart from the seeds of latents: those of the texture."""
 MOTION_TILE = (704, 704)
 """Of the motion network, in pixels: memory is all that limits it."""
 
@@ -136,150 +132,6 @@ class LatentInterpolator(Interpolator):
         return latents / self.latent_scale + self.latent_shift
 
 
-class Between(NamedTuple):
-    """What a method knows of a slice before it draws it.
-
-    Attributes:
-        sides: both neighbours in [0, 1], `(N, 2, *space)`; with motion as they lie at the asked position.
-        latents: of the sides, normalised, `(N, 2, c, *latent)`; None where nothing needs them.
-        guess: expected latent, `(N, c, *latent)`.
-        variance: expected squared distance from it, `(N, 1, *latent)`.
-        views: packed views, `(N, 9, *space)`; None without motion.
-    """
-
-    sides: torch.Tensor
-    latents: torch.Tensor | None
-    guess: torch.Tensor
-    variance: torch.Tensor
-    views: torch.Tensor | None
-
-
-class LatentMidpoint(LatentInterpolator):
-    """A method that makes the slice between two, halfway, or with a motion network anywhere.
-
-    Slices of any size are padded to whole cells; the phases of a cine are continued cyclically, as the heart does.
-
-    Args:
-        autoencoder: a `custom.networks.slice_autoencoder.SliceAutoencoder`.
-        denoiser: see `LatentInterpolator`; has `expect` and `variance` (`custom.networks.latent_prior`).
-        resampling: see `Interpolator`.
-        tile_size: see `LatentInterpolator`.
-        tile_overlap: see `LatentInterpolator`.
-        batch_size: see `LatentInterpolator`.
-    """
-
-    def __init__(
-        self,
-        autoencoder: nn.Module,
-        denoiser: nn.Module,
-        resampling: str,
-        tile_size: Sequence[int],
-        tile_overlap: float,
-        batch_size: int,
-    ) -> None:
-        super().__init__(autoencoder, denoiser, tile_size, tile_overlap, batch_size, len(autoencoder.factors))
-        self.resampling, self.takes_phases = resampling, len(autoencoder.factors) == 3
-        self.reach = MIDDLE if self.motion is None else ANYWHERE
-
-    @property
-    def divisor(self) -> tuple[int, ...]:
-        """What the sizes of a slice must be multiples of, one number per spatial axis."""
-        return tuple(factor * self.denoiser.divisor for factor in self.autoencoder.factors)
-
-    @torch.no_grad()
-    def between(self, slices: torch.Tensor, places: torch.Tensor, latents: bool = False) -> Between:
-        """What is known of the slices at `places` `(N,)` between pairs of slices `(N, 2, *space)`, sizes padded.
-
-        Args:
-            slices: in [0, 1].
-            places: in (0, 1); only with motion do they matter.
-            latents: whether those of the sides are needed though the guess does without them.
-        """
-        if self.motion is None:
-            known = self._encode_tiles(slices)
-            return Between(slices, known, *self.denoiser.expect(known), None)
-        views = self.look(slices, places)
-        sides = View.of(views).sides
-        guess, square = self.expected(views)
-        known = self._encode_tiles(sides) if latents else None
-        return Between(sides, known, guess, self.denoiser.variance(square), views)
-
-    @torch.no_grad()
-    def decode_latents(
-        self, latents: torch.Tensor, slices: torch.Tensor | None = None, views: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Slices `(B, L, 1, *space)` in [0, 1] of normalised latents `(B, L, c, *latent)`.
-
-        Args:
-            latents: see above.
-            slices: the slices around, `(B, 2, *space)` in [0, 1], if the decoder fuses.
-            views: of the asked positions, `(B, L, 9, *space)`, likewise.
-        """
-        known = None if slices is None else 2 * slices - 1
-        return ((self.autoencoder.decode(self.to_codec(latents), known, views) + 1) / 2).clamp(0, 1)
-
-    @torch.no_grad()
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """The slice between two: `(B, 2, *space)` to `(B, 1, *space)`, in [0, 1]; for validation and the Zoo."""
-        return self.interpolate(image.unsqueeze(2), torch.tensor([0.5])).squeeze(2)
-
-    @torch.no_grad()
-    def decode_between(self, latents: torch.Tensor, slices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Latents at positions of a gap, decoded whole and not in tiles.
-
-        Args:
-            latents: normalised, `(B, P, c, *latent)`.
-            slices: on both sides of the gap, `(B, 2, *space)` in [0, 1].
-            positions: `(P,)` in (0, 1).
-
-        Returns:
-            `(B, P, 1, *space)` in [0, 1].
-        """
-        if not self.autoencoder.knows_ends:
-            return self.decode_latents(latents)
-        views = self.look(slices.repeat_interleave(len(positions), dim=0), positions.repeat(len(slices)))
-        return self.decode_latents(latents, slices, views.unflatten(0, latents.shape[:2]))
-
-    @torch.no_grad()
-    def reconstruct(self, slices: torch.Tensor) -> torch.Tensor:
-        """Slices `(B, L, 1, *space)` in [0, 1] through the autoencoder alone: the upper bound of any method with it.
-
-        A decoder that fuses knows the first and the last, which come back as they are.
-        """
-        padded, window = pad_slices(slices, self.divisor)
-        latents = self.encode_latents(padded)
-        if not self.autoencoder.knows_ends:
-            return self.decode_latents(latents)[(..., *window)]
-        places = torch.linspace(0, 1, slices.shape[1])[1:-1]
-        inner = self.decode_between(latents[:, 1:-1], padded[:, [0, -1], 0], places)
-        return torch.cat([slices[:, :1], inner[(..., *window)], slices[:, -1:]], dim=1)
-
-    def _textured(self, made: torch.Tensor, slices: torch.Tensor, seeds: Sequence[int] | None) -> torch.Tensor:
-        """Slices `(B, P, 1, *space)` with the texture that they lack beside those around, `(B, 2, *space)`."""
-        grain = noise_of(None if seeds is None else [seed ^ _TEXTURE for seed in seeds], len(made))
-        flat, beside = made.flatten(0, 1), slices.repeat_interleave(made.shape[1], dim=0)
-        textured = texture_like(flat, beside, self.realism, lambda like: grain(like.view(made.shape)).view(like.shape))
-        return textured.view(made.shape)
-
-    def _encode_tiles(self, slices: torch.Tensor) -> torch.Tensor:
-        """Normalised latents `(B, L, c, *latent)` of slices `(B, L, *space)`, sizes as `divisor` says, in tiles."""
-        return self.tiler(lambda tiles: self.encode_latents(tiles.unsqueeze(2)), (slices, self.cell), out_scale=1)
-
-    def _decode_tiles(self, latents: torch.Tensor, slices: torch.Tensor, views: torch.Tensor | None) -> torch.Tensor:
-        """Slices `(B, P, 1, *space)` in [0, 1] of normalised latents `(B P, c, *latent)`, in tiles.
-
-        Args:
-            latents: the positions of a gap in succession.
-            slices: on both sides of each gap, `(B, 2, *space)`.
-            views: `(B P, 9, *space)`, or None without motion.
-        """
-        latents = latents.unflatten(0, (len(slices), -1))
-        if not self.autoencoder.knows_ends:
-            return self.tiler(self.decode_latents, (latents, 1), out_scale=self.cell)
-        maps = (slices, self.cell), (views.unflatten(0, latents.shape[:2]), self.cell)
-        return self.tiler(self.decode_latents, (latents, 1), *maps, out_scale=self.cell)
-
-
 def noise_of(seeds: Sequence[int] | None, count: int) -> Callable[[torch.Tensor], torch.Tensor]:
     """A function that gives standard normal noise like a batch, the same for an item whatever else is in the batch.
 
@@ -293,24 +145,6 @@ def noise_of(seeds: Sequence[int] | None, count: int) -> Callable[[torch.Tensor]
         return torch.stack([torch.randn(like.shape[1:], generator=g) for g in generators]).to(like)
 
     return noise
-
-
-def shared_noise(
-    noise: Callable[[torch.Tensor], torch.Tensor], positions: int, phases: bool
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Noise that the slices of a gap have in common, so that a sample is of one piece and does not flicker.
-
-    Args:
-        noise: of one latent a gap.
-        positions: slices of a gap, in succession in a batch.
-        phases: whether the phases of a cine slice `(c, T, h, w)` share it as well.
-    """
-
-    def draw(like: torch.Tensor) -> torch.Tensor:
-        first = like[::positions, :, :1] if phases else like[::positions]
-        return noise(first).expand(-1, *like.shape[1:]).repeat_interleave(positions, dim=0)
-
-    return draw
 
 
 def check_prediction(prediction_type: str, denoiser: nn.Module) -> None:

@@ -94,7 +94,7 @@ class Task(PrepareBatch):
         """Latent of the slice in the middle of triplets and what is known of it, see `LatentMidpoint.between`.
 
         Args:
-            network: a `custom.interpolators.latent.LatentMidpoint`, not trained here but for its denoiser.
+            network: a `custom.interpolators.latent_midpoint.LatentMidpoint`, not trained here but for its denoiser.
             batch: has "image" `(B, 3, 1, *space)` and may have "positions" `(B, 3)`.
             latents: whether those of the neighbours are needed.
         """

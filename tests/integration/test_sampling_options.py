@@ -38,7 +38,7 @@ BAD = [
     ("diffae", "inversion_steps", 0, "inversion_steps must be from 1 to 1000, got 0"),
     ("latent_bridge", "num_inference_steps", 0, "num_inference_steps must be at least 1, got 0"),
     ("tscnet", "resampling", "cubic", "resampling is 'linear' or 'nearest', got 'cubic'"),
-    ("latent_bridge", "factor", 65, "factor must be at most 64 for this method, which halves gaps; got 65"),
+    ("unet_regression", "factor", 65, "factor must be at most 64 for this method, which halves gaps; got 65"),
     ("calid", "batch_size", 0, "batch_size must be an integer of at least 1, got 0"),
 ]  # fmt: skip
 

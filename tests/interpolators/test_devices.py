@@ -71,7 +71,7 @@ def test_a_method_runs_where_no_number_can_be_asked_for(name, monkeypatch):
         ("calid", {"realism": 1.0, "eta": 0.5}), ("calid", {"refine": True}),
         ("calid_cine", {"refine": True, "slerp_per_phase": True}),
         ("cardiointerp", {"realism": 1.0, "guidance_weight": 0.1, "eta": 0.5}),
-        ("latent_bridge", {"kind": "rectified_flow"}),
+        ("latent_bridge", {"kind": "rectified_flow", "realism": 1.0}),
     ],
 )  # fmt: skip
 def test_so_do_its_options(name, options, monkeypatch):

@@ -46,14 +46,16 @@ def test_untrained_it_starts_and_ends_at_the_mean_of_the_latents():
     torch.testing.assert_close(network.interpolate(pair, torch.tensor([0.5])), expected)
 
 
-def test_one_step_of_a_brownian_bridge_needs_no_seed_and_more_do():
-    network, pair, middle = bridge(num_inference_steps=1), known(16, 16), torch.tensor([0.5])
+@pytest.mark.parametrize("kind", ["brownian_bridge", "rectified_flow"])
+def test_the_likeliest_slice_needs_no_seed_and_one_step_and_draws_differ(kind):
+    network, pair, middle = bridge(kind=kind), known(16, 16), torch.tensor([0.5])
     first, second = (network.interpolate(pair, middle, [seed]) for seed in (0, 1))
     assert torch.equal(first, second)
-    for other in (variant(network, num_inference_steps=2), variant(network, kind="rectified_flow")):
+    assert torch.equal(first, variant(network, num_inference_steps=1).interpolate(pair, middle))
+    for other in (variant(network, realism=1.0, num_inference_steps=2), variant(network, realism=0.5)):
         first, second, again = (other.interpolate(pair, middle, [seed]) for seed in (0, 1, 0))
         assert not torch.equal(first, second) and torch.equal(first, again)
-    quiet = variant(network, kind="rectified_flow", noise_scale=0.0, num_inference_steps=3)
+    quiet = variant(network, realism=1.0, noise_scale=0.0, num_inference_steps=3)
     assert torch.equal(*(quiet.interpolate(pair, middle, [seed]) for seed in (0, 1)))
 
 
@@ -70,7 +72,9 @@ def test_the_network_departs_from_the_mean_in_proportion_to_the_neighbours_dista
     torch.testing.assert_close(departures[1], 2 * departures[0], atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("option", [{"kind": "poisson"}, {"num_inference_steps": 0}, {"noise_scale": -1.0}])
+@pytest.mark.parametrize(
+    "option", [{"kind": "poisson"}, {"num_inference_steps": 0}, {"noise_scale": -1.0}, {"realism": 1.5}]
+)
 def test_bad_options_are_told_in_one_line(option):
     (name,) = option
     with pytest.raises(ValueError, match=name):

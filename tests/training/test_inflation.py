@@ -9,10 +9,11 @@ import torch
 from custom.diffusion.schedules import alphas_cumprod, betas
 from custom.errors import InputError
 from custom.interpolators.calid import CaLID
+from custom.interpolators.latent_bridge import LatentBridge
 from custom.networks.neighbour_denoiser import NeighbourDenoiser
 from custom.networks.slice_autoencoder import SliceAutoencoder
 from custom.training.inflation import inflated, start_from_slices
-from custom.weights import save_model
+from custom.weights import save_model, start_from
 
 ALPHAS = alphas_cumprod(betas("scaled_linear", 1000, 0.0015, 0.0195))
 
@@ -87,3 +88,26 @@ def test_weights_that_do_not_fit_are_told_in_one_line(slices, tmp_path):
         start_from_slices(calid(True, channels=(16, 16)), tmp_path / "model.pt")
     with pytest.raises(InputError, match="no such weights; train the 2D bundle first"):
         start_from_slices(calid(True), tmp_path / "nowhere.pt")
+
+
+def test_another_method_takes_over_the_codec_and_the_scale_of_its_latents(slices, tmp_path):
+    codec = {"channels": (4, 8, 8), "norm_num_groups": 2, "motion": None, "decoder": "plain"}
+    denoiser = {
+        "channels": (8, 8),
+        "num_res_blocks": 1,
+        "attention": (False, False),
+        "norm_num_groups": 4,
+        "num_head_channels": 8,
+    }
+    bridge = start_from(LatentBridge(codec, denoiser), None, codec_weights=tmp_path / "model.pt")
+    theirs = slices.state_dict()
+    mine = {name: tensor for name, tensor in bridge.state_dict().items() if not name.startswith("denoiser.")}
+    assert mine and all(torch.equal(tensor, theirs[name]) for name, tensor in mine.items())
+    for other, fault in (
+        ({**codec, "motion": {}}, "no autoencoder of this kind"),
+        ({**codec, "channels": (8, 8, 8)}, "another"),
+    ):
+        with pytest.raises(InputError, match=fault):
+            start_from(LatentBridge(other, denoiser), None, codec_weights=tmp_path / "model.pt")
+    with pytest.raises(InputError, match="no weights of an autoencoder"):
+        start_from(bridge, None, codec_weights=tmp_path / "none.pt")

@@ -10,7 +10,7 @@ from monai.engines import SupervisedTrainer
 from torch.utils.data import DataLoader
 
 from custom.diffusion.schedules import alphas_cumprod, betas
-from custom.interpolators.latent import Between
+from custom.interpolators.latent_midpoint import Between
 from custom.networks.neighbour_denoiser import NeighbourDenoiser
 from custom.training.latents import LatentStatistics
 from custom.training.losses import WeightedNoiseLoss
