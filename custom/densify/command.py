@@ -75,6 +75,7 @@ def densify(
         options: anything else that the method's inference.json has, such as --num_samples 4 (diffusion, their spread
             becomes NAME_std.nii.gz and an overlay of the page), --num_inference_steps 8, --seed 1, --device cpu.
     """
+    logger.info("looking through %s", export)  # before PyTorch is loaded, which takes seconds
     from tqdm import tqdm  # here, and not above: `--help` does not wait for PyTorch
     from tqdm.contrib.logging import logging_redirect_tqdm
 
