@@ -33,8 +33,8 @@ HEAD, TAIL = 7, 4
 CONFIG = "python -m monai.bundle run --config_file bundles/{}/configs/{}.json"
 TRAINING = "--phantom_patients 4 --epoch_length 5 --autoencoder_epochs 1 --denoiser_epochs 1"
 PASSED_OVER = re.compile(
-    r"^\s*$|UserWarning: parsing config_file|workflow = create_workflow|Setting logging properties|input summary of monai"
-    r"|- INFO - (> |---)"
+    r"^\s*$|UserWarning: parsing config_file|workflow = create_workflow|Setting logging properties"
+    r"|input summary of monai|- INFO - (> |---)"
 )
 """What MONAI itself says at each start."""
 
@@ -74,7 +74,8 @@ STEPS = (
         (
             "python data_scripts/prepare_oct.py --input PULLBACK_EXPORT --output_dir prepared/",
             f"{CONFIG.format('motion_oct', 'inference')} --dataset_dir prepared/ --output_dir dense_oct/ --factor 6",
-            "python -m custom.pictures.pullback --volume dense_oct/PULLBACK_interp.nii.gz --picture oct.png --movie oct.gif",
+            "python -m custom.pictures.pullback --volume dense_oct/PULLBACK_interp.nii.gz --picture oct.png"
+            " --movie oct.gif",
         ),
     ),
     ("A short training with the defaults", (f"{CONFIG.format('calid', 'train')} {TRAINING}",)),
@@ -178,24 +179,23 @@ def _cleaned(text: str, folder: Path, places: dict[str, str]) -> list[str]:
 
 def _opening(repository: Path) -> str:
     commit = subprocess.run(["git", "log", "-1", "--format=%h, %cs"], cwd=repository, capture_output=True, text=True)
-    model = (
-        re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-        if Path("/proc/cpuinfo").is_file()
-        else None
-    )
-    machine = (
-        f"{os.cpu_count()} cores of {model[1] if model else platform.processor()}, Python {platform.python_version()}"
-    )
+    facts = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.*)", facts.read_text()) if facts.is_file() else None
+    processor = model[1] if model else platform.processor()
     return f"""# The first hour
 
 README followed from `git clone` to a densified cine and a densified pullback, both real (Sunnybrook Cardiac Data
-`SCD0000301`, 200 DICOM files; 8 exported frames of an intracoronary OCT pullback). Written by
+`SCD0000301`, 200 DICOM files; 8 exported frames of an intracoronary OCT pullback), then a training with the defaults.
+Commands, what they printed, and hashes; written by
 
-    python benchmarks/first_hour.py --cine CINE_EXPORT --pullback PULLBACK_EXPORT --work WORK --page docs/first_hour.md
+```bash
+python benchmarks/first_hour.py --cine CINE_EXPORT --pullback PULLBACK_EXPORT --work WORK --page docs/first_hour.md
+```
 
-at commit {commit.stdout.strip()}. Machine: {machine}; no GPU, and {os.getloadavg()[0]:.0f} other processes at work on it
-when this began. So look at the processor seconds: on a quiet machine the wall clock shows about these, or less.
-Of bars the last state is shown, of long outputs the beginning and the end; what MONAI says of itself at each start is left out."""
+at commit {commit.stdout.strip()}. Machine: {os.cpu_count()} cores of {processor}, Python {platform.python_version()}, no
+GPU, with about {os.getloadavg()[0]:.0f} other processes at work on it. So the seconds to look at are the processor's: by the
+clock, a quiet machine takes as many or fewer. Of bars the last state is shown, of long outputs the beginning and the
+end; what MONAI says at each start (a warning that configs are code, the options that were given) is left out."""
 
 
 def _section(title: str | None, done: list[Done]) -> list[str]:
