@@ -192,10 +192,10 @@ Commands, what they printed, and hashes; written by
 python benchmarks/first_hour.py --cine CINE_EXPORT --pullback PULLBACK_EXPORT --work WORK --page docs/first_hour.md
 ```
 
-at commit {commit.stdout.strip()}. Machine: {os.cpu_count()} cores of {processor}, Python {platform.python_version()}, no
-GPU, with about {os.getloadavg()[0]:.0f} other processes at work on it. So the seconds to look at are the processor's: by the
-clock, a quiet machine takes as many or fewer. Of bars the last state is shown, of long outputs the beginning and the
-end; what MONAI says at each start (a warning that configs are code, the options that were given) is left out."""
+at commit {commit.stdout.strip()}. Machine: {os.cpu_count()} cores of {processor}, Python
+{platform.python_version()}, no GPU, with about {os.getloadavg()[0]:.0f} other processes at work on it. So the seconds to
+look at are the processor's: by the clock, a quiet machine takes as many or fewer. Of bars the last state is shown, of
+long outputs the beginning and the end; what MONAI says at each start (a warning that configs are code, the options that were given) is left out."""
 
 
 def _section(title: str | None, done: list[Done]) -> list[str]:
