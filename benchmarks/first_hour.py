@@ -28,6 +28,8 @@ import fire
 
 REPOSITORY = Path(__file__).parents[1]
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "pyproject.toml")
+NOTE = "first_hour.txt"
+"""In an environment that this script made: the hash of what it was made of."""
 HEAD, TAIL = 7, 4
 """Lines of a command that the page shows; of more, how many there were."""
 CONFIG = "python -m monai.bundle run --config_file bundles/{}/configs/{}.json"
@@ -51,8 +53,8 @@ class Done(NamedTuple):
 
     command: str
     lines: list[str]
-    wall: float
-    processor: float
+    wall: float = 0.0
+    processor: float = 0.0
 
 
 STEPS = (
@@ -95,10 +97,13 @@ def first_hour(cine: str, pullback: str, work: str, page: str | None = None) -> 
     clone, given = folder / "slices", {"CINE_EXPORT": cine, "PULLBACK_EXPORT": pullback}
     places = {name: str(Path(path).absolute()) for name, path in given.items()}
     folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / "environment"
+    if (clone / ".venv" / NOTE).is_file():
+        (clone / ".venv").rename(kept)
     shutil.rmtree(clone, ignore_errors=True)
     parts = [_opening(REPOSITORY)]
     parts += _section("Clone and set-up", [run("git clone REPOSITORY slices", folder, {"REPOSITORY": str(REPOSITORY)})])
-    parts += _section(None, [_environment(folder, clone)])
+    parts += _section(None, [_environment(clone, kept)])
     before = hashes(clone)
     for title, commands in STEPS:
         done = []
@@ -146,19 +151,18 @@ def hashes(clone: Path) -> dict[str, str]:
     return {path.relative_to(clone).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def _environment(folder: Path, clone: Path) -> Done:
-    """`make setup`; where an earlier run made the environment of the same requirements, it is moved in."""
-    wanted = hashlib.sha256(b"".join((clone / name).read_bytes() for name in REQUIREMENTS)).hexdigest()[:16]
-    kept = folder / f"environment-{wanted}"
-    note = kept / "first_hour.txt"
-    if note.is_file():
-        os.symlink(kept, clone / ".venv")
-        wall, processor = map(float, note.read_text().split())
-        return Done("make setup", ["(the environment of an earlier run, with the times of then)"], wall, processor)
-    kept.mkdir(exist_ok=True)
-    os.symlink(kept, clone / ".venv")
+def _environment(clone: Path, kept: Path) -> Done:
+    """`make setup`; where there is an environment of the same requirements, it is moved in."""
+    wanted = hashlib.sha256(b"".join((clone / name).read_bytes() for name in REQUIREMENTS)).hexdigest()
+    note = kept / NOTE
+    if note.is_file() and note.read_text() == wanted:
+        kept.rename(clone / ".venv")
+        return Done(
+            "make setup", ["(left out: the environment of an earlier run was taken, its requirements are these)"]
+        )
+    shutil.rmtree(kept, ignore_errors=True)
     done = run("make setup", clone, {})
-    note.write_text(f"{done.wall} {done.processor}")
+    (clone / ".venv" / NOTE).write_text(wanted)
     return done
 
 
@@ -192,10 +196,11 @@ Commands, what they printed, and hashes; written by
 python benchmarks/first_hour.py --cine CINE_EXPORT --pullback PULLBACK_EXPORT --work WORK --page docs/first_hour.md
 ```
 
-at commit {commit.stdout.strip()}. Machine: {os.cpu_count()} cores of {processor}, Python
-{platform.python_version()}, no GPU, with about {os.getloadavg()[0]:.0f} other processes at work on it. So the seconds to
+at commit {commit.stdout.strip()}. Machine: {os.cpu_count()} cores of {processor}, no GPU,
+with about {os.getloadavg()[0]:.0f} other processes at work on it, Python {platform.python_version()}. So the seconds to
 look at are the processor's: by the clock, a quiet machine takes as many or fewer. Of bars the last state is shown, of
-long outputs the beginning and the end; what MONAI says at each start (a warning that configs are code, the options that were given) is left out."""
+long outputs the beginning and the end; what MONAI says at each start (a warning that configs are code, the options
+that were given) is left out."""
 
 
 def _section(title: str | None, done: list[Done]) -> list[str]:
@@ -204,8 +209,8 @@ def _section(title: str | None, done: list[Done]) -> list[str]:
         cut = len(one.lines) > HEAD + TAIL + 1
         lines = [*one.lines[:HEAD], f"… ({len(one.lines) - HEAD - TAIL} more lines)", *one.lines[-TAIL:]]
         shown = [line if len(line) <= 220 else f"{line[:215]} …" for line in (lines if cut else one.lines)]
-        times = f"{one.processor:.0f} s of processor time, {one.wall:.0f} s by the clock"
-        parts += ["```console", f"$ {one.command}", *shown, "```", "", times + ".", ""]
+        times = [f"{one.processor:.0f} s of processor time, {one.wall:.0f} s by the clock.", ""] if one.wall else []
+        parts += ["```console", f"$ {one.command}", *shown, "```", "", *times]
     return parts[:-1]
 
 
