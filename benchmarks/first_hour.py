@@ -158,7 +158,7 @@ def _environment(clone: Path, kept: Path) -> Done:
     if note.is_file() and note.read_text() == wanted:
         kept.rename(clone / ".venv")
         return Done(
-            "make setup", ["(left out: the environment of an earlier run was taken, its requirements are these)"]
+            "make setup", ["(left out: an environment of the same requirements was there)"]
         )
     shutil.rmtree(kept, ignore_errors=True)
     done = run("make setup", clone, {})
