@@ -157,9 +157,7 @@ def _environment(clone: Path, kept: Path) -> Done:
     note = kept / NOTE
     if note.is_file() and note.read_text() == wanted:
         kept.rename(clone / ".venv")
-        return Done(
-            "make setup", ["(left out: an environment of the same requirements was there)"]
-        )
+        return Done("make setup", ["(left out: an environment of the same requirements was there)"])
     shutil.rmtree(kept, ignore_errors=True)
     done = run("make setup", clone, {})
     (clone / ".venv" / NOTE).write_text(wanted)

@@ -52,6 +52,7 @@ def test_an_export_of_all_kinds_is_densified_and_what_is_damaged_is_told(export,
     caplog.set_level("INFO")
     out = tmp_path / "out"
     assert run(export, out, "--factor", 2, "--method", "linear") == 1
+    assert caplog.records[0].message == f"looking through {export}"  # at once: what follows loads PyTorch
     assert {path.name for path in out.iterdir()} == {*COUNTS, "prepared", "sources.csv"}
     for name, count in COUNTS.items():
         scan = nib.load(out / name / f"{name}_interp.nii.gz")
