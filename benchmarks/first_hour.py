@@ -213,10 +213,13 @@ def _section(title: str | None, done: list[Done]) -> list[str]:
 
 
 def _weights(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    same = "all the same" if before == after else "**NOT the same**"
-    rows = [f"| `{path}` | `{before[path][:16]}` | `{after.get(path, 'missing')[:16]}` |" for path in before]
-    head = f"\n## The weights that ship\n\nSHA-256 (the first 16 digits) before and after all of this: {same}.\n"
-    return [head, "| file | before | after |", "| --- | --- | --- |", *rows]
+    verdict = "none changed" if before == after else "**some changed**"
+    told = {
+        path: "the same" if after.get(path) == digest else after.get(path, "gone") for path, digest in before.items()
+    }
+    rows = [f"| `{path}` | `{digest}` | {told[path]} |" for path, digest in before.items()]
+    head = f"\n## The weights that ship\n\nBefore and after all of this: {verdict}.\n"
+    return [head, "| file | SHA-256 before | after |", "| --- | --- | --- |", *rows]
 
 
 if __name__ == "__main__":

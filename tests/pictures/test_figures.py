@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from custom.evaluation.modality import MODALITIES
 from custom.pictures.figures import comparison, longitudinal, sequence
@@ -19,8 +18,8 @@ def example(factor, methods):
     }
 
 
-@pytest.mark.parametrize("methods", [2, 17])
-def test_figures_of_many_methods_are_two_screens_tall_at_most_and_leave_nobody_out(methods):
+def test_figures_of_many_methods_are_two_screens_tall_at_most_and_leave_nobody_out():
+    methods = 12
     examples = {factor: example(factor, methods) for factor in (2, 4)}
     drawn = {
         "one factor": comparison({2: examples[2]}, "polar"),
