@@ -67,7 +67,7 @@ def mr(stacks_dir: str, bundle: str = "motion") -> None:
         for name, stacks in parts.items()
     }
     tell("stack", rows)
-    shifts = np.array([float(a.shift.norm()) for a in neighbours(parts["validation"])]) * PIXEL_MM / SPACING_MM
+    shifts = np.array([float(a.shift.float().norm()) for a in neighbours(parts["validation"])]) * PIXEL_MM / SPACING_MM
     chosen = math.ceil(10 * np.percentile(shifts, 99)) / 10
     print(f"\nmost shift chosen on validation data: {chosen:g} mm per mm; in the code {MOST_SHIFT['stack']:g}")
     for name, stacks in parts.items():
@@ -117,7 +117,7 @@ def neighbours(stacks: Iterable[torch.Tensor], rows: int = 0, columns: int = 0) 
 def displaced(stacks: Iterable[torch.Tensor], moved: int) -> tuple[np.ndarray, np.ndarray]:
     """Of neighbours displaced along either axis: whether each is flagged, and the shift that was found, in mm."""
     alike = [a for turn in {(moved, 0), (0, moved)} for a in neighbours(stacks, *turn)]
-    found = np.array([float(a.shift.norm()) for a in alike]) * PIXEL_MM
+    found = np.array([float(a.shift.float().norm()) for a in alike]) * PIXEL_MM
     least = np.array([float(a.correlation) for a in alike])
     return (found > MOST_SHIFT["stack"] * SPACING_MM) | (least < LEAST_LIKENESS["stack"]), found
 
