@@ -33,7 +33,7 @@ NOTE = "first_hour.txt"
 HEAD, TAIL = 7, 4
 """Lines of a command that the page shows; of more, how many there were."""
 CONFIG = "python -m monai.bundle run --config_file bundles/{}/configs/{}.json"
-TRAINING = "--phantom_patients 4 --epoch_length 5 --autoencoder_epochs 1 --denoiser_epochs 1"
+TRAINING = "--phantom_patients 4 --phantom#num_phases 1 --epoch_length 5 --autoencoder_epochs 1 --denoiser_epochs 1"
 PASSED_OVER = re.compile(
     r"^\s*$|UserWarning: parsing config_file|workflow = create_workflow|Setting logging properties"
     r"|input summary of monai|- INFO - (> |---)"
@@ -109,11 +109,10 @@ def first_hour(cine: str, pullback: str, work: str, page: str | None = None) -> 
         done = []
         for command in commands:
             done.append(run(command, clone, places))
-            print(f"{done[-1].processor:6.1f} s  {command}", file=sys.stderr)
+            print(f"{done[-1].processor:6.1f} s  {command}", file=sys.stderr, flush=True)
         parts += _section(title, done)
     after = hashes(clone)
-    parts += _weights(before, after)
-    text = "\n".join(parts) + "\n"
+    text = "\n".join([*parts, *_weights(before, after)]) + "\n"
     Path(page).write_text(text) if page else print(text)
     if before != after:
         sys.exit("a training changed the weights that ship")
@@ -184,6 +183,7 @@ def _opening(repository: Path) -> str:
     facts = Path("/proc/cpuinfo")
     model = re.search(r"model name\s*: (.*)", facts.read_text()) if facts.is_file() else None
     processor = model[1] if model else platform.processor()
+    threads = os.environ.get("OMP_NUM_THREADS", "as many as cores")
     return f"""# The first hour
 
 README followed from `git clone` to a densified cine and a densified pullback, both real (Sunnybrook Cardiac Data
@@ -195,8 +195,8 @@ python benchmarks/first_hour.py --cine CINE_EXPORT --pullback PULLBACK_EXPORT --
 ```
 
 at commit {commit.stdout.strip()}. Machine: {os.cpu_count()} cores of {processor}, no GPU,
-with about {os.getloadavg()[0]:.0f} other processes at work on it, Python {platform.python_version()}. So the seconds to
-look at are the processor's: by the clock, a quiet machine takes as many or fewer. Of bars the last state is shown, of
+with about {os.getloadavg()[0]:.0f} other processes at work on it; Python {platform.python_version()}; threads: {threads}.
+So the seconds to look at are the processor's: by the clock, a quiet machine takes as many or fewer. Of bars the last state is shown, of
 long outputs the beginning and the end; what MONAI says at each start (a warning that configs are code, the options
 that were given) is left out."""
 
