@@ -183,7 +183,7 @@ def _opening(repository: Path) -> str:
     facts = Path("/proc/cpuinfo")
     model = re.search(r"model name\s*: (.*)", facts.read_text()) if facts.is_file() else None
     processor = model[1] if model else platform.processor()
-    threads = os.environ.get("OMP_NUM_THREADS", "as many as cores")
+    threads = f"{os.environ.get('OMP_NUM_THREADS', 'as many as cores')}, Python {platform.python_version()}"
     return f"""# The first hour
 
 README followed from `git clone` to a densified cine and a densified pullback, both real (Sunnybrook Cardiac Data
@@ -195,10 +195,10 @@ python benchmarks/first_hour.py --cine CINE_EXPORT --pullback PULLBACK_EXPORT --
 ```
 
 at commit {commit.stdout.strip()}. Machine: {os.cpu_count()} cores of {processor}, no GPU,
-with about {os.getloadavg()[0]:.0f} other processes at work on it; Python {platform.python_version()}; threads: {threads}.
-So the seconds to look at are the processor's: by the clock, a quiet machine takes as many or fewer. Of bars the last state is shown, of
-long outputs the beginning and the end; what MONAI says at each start (a warning that configs are code, the options
-that were given) is left out."""
+with about {os.getloadavg()[0]:.0f} other processes at work on it; threads: {threads}.
+So the seconds to look at are the processor's: by the clock, a quiet machine takes as many or fewer. Of bars the last
+state is shown, of long outputs the beginning and the end; what MONAI says at each start (a warning that configs are
+code, the options that were given) is left out."""
 
 
 def _section(title: str | None, done: list[Done]) -> list[str]:
