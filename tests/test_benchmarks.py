@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -60,3 +61,30 @@ def test_a_command_of_the_page_runs_in_its_folder_and_ends_the_script_if_it_fail
     assert done.lines == ["CINE_EXPORT"] and done.command == "echo CINE_EXPORT" and done.wall > 0
     with pytest.raises(SystemExit, match="ended with 3"):
         first_hour.run("exit 3", tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    "last, fault", [("echo trained", None), ("echo x > bundles/motion/models/model.pt", "changed")]
+)
+def test_the_first_hour_goes_from_clone_to_page(tmp_path, monkeypatch, last, fault):
+    repository, work, page = tmp_path / "repository", tmp_path / "work", tmp_path / "page.md"
+    (repository / "bundles" / "motion" / "models").mkdir(parents=True)
+    for name in (*first_hour.REQUIREMENTS, "bundles/motion/models/model.pt"):
+        (repository / name).write_text("as it ships")
+    (repository / "Makefile").write_text("setup:\n\tmkdir .venv\n")
+    author = ["-c", "user.name=n", "-c", "user.email=e"]
+    for words in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "all"]):
+        subprocess.run(["git", *words], cwd=repository, check=True)
+    monkeypatch.setattr(first_hour, "REPOSITORY", repository)
+    dense = "mkdir dense && touch dense/heart_interp.nii.gz && echo CINE_EXPORT"
+    monkeypatch.setattr(first_hour, "STEPS", (("One", (dense, "ls dense/CINE_interp.nii.gz")), ("Two", (last,))))
+    for _ in range(2):  # the second time with the environment of the first
+        if fault:
+            with pytest.raises(SystemExit, match=fault):
+                first_hour.first_hour("exports/cine", "exports/oct", str(work), str(page))
+        else:
+            first_hour.first_hour("exports/cine", "exports/oct", str(work), str(page))
+    text = page.read_text()
+    assert "$ git clone REPOSITORY slices" in text and "$ make setup" in text and "left out" in text
+    assert "\nCINE_EXPORT\n" in text and "dense/heart_interp.nii.gz" in text and str(tmp_path) not in text
+    assert ("none changed" in text) == (fault is None) and "s of processor time" in text
