@@ -13,24 +13,9 @@ validation data and judged on test data, as the share of pixels within intervals
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
-import fire
 import numpy as np
-import torch
-from real_windows import (
-    HEART,
-    TEST_FRAMES,
-    TEST_PATIENTS,
-    VALIDATION_FRAMES,
-    VALIDATION_PATIENTS,
-    Window,
-    predicted,
-    shipped,
-    slices_of,
-    stacks,
-    windows,
-)
+from real_windows import HEART, Window, left_out_frames, left_out_stacks, predicted, run, shipped, windows
 
 from custom.interpolators.base import Interpolator
 
@@ -40,20 +25,20 @@ FACTORS = np.round(np.arange(0.5, 2.51, 0.02), 2)
 
 def mr(stacks_dir: str, bundle: str = "motion", distance: int = 2) -> None:
     """Slices of real stacks, left out, 128 x 128 pixels around the heart."""
-    network, folder = shipped(bundle), Path(stacks_dir)
+    network = shipped(bundle)
     parts = [
-        gather(network, (w for s in stacks(folder, patients) for w in windows(s, distance)), HEART, False)
-        for patients in (VALIDATION_PATIENTS, TEST_PATIENTS)
+        gather(network, (w for slices in part for w in windows(slices, distance)), HEART, False)
+        for part in left_out_stacks(stacks_dir).values()
     ]
     report(*parts)
 
 
 def oct(pullback: str, bundle: str = "motion_oct", distances: tuple[int, ...] = (2, 4, 6)) -> None:
     """Frames of the real pullback, left out; validation and test are of one patient."""
-    network, frames = shipped(bundle), slices_of(Path(pullback), "pullback")
+    network = shipped(bundle)
     parts = [
-        gather(network, (w for d in distances for w in windows(frames[list(part)], d, max(1, d // 2))), None, True)
-        for part in (VALIDATION_FRAMES, TEST_FRAMES)
+        gather(network, (w for d in distances for w in windows(frames, d, max(1, d // 2))), None, True)
+        for frames in left_out_frames(pullback).values()
     ]
     report(*parts)
 
@@ -104,5 +89,4 @@ def report(validation: list[tuple[np.ndarray, np.ndarray]], test: list[tuple[np.
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    fire.Fire({"mr": mr, "oct": oct})
+    run(mr, oct)

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import fire
 import torch
 
+from custom.errors import InputError, report_input_errors
 from custom.evaluation.bundle_methods import bundle_method
 from custom.interpolators.base import Interpolator
 from custom.transforms.intensity import UnitIntensityd
@@ -48,12 +50,32 @@ def slices_of(path: Path, kind: str) -> torch.Tensor:
     return slices_first(image.as_tensor()[None], image.meta["slice_axis"], False)[:, 0, 0]
 
 
-def stacks(folder: Path, patients: tuple[str, ...] | None = None) -> Iterator[torch.Tensor]:
-    """The stacks of some patients; None for all others than those of validation and test."""
-    for path in sorted(folder.glob("*.nii.gz")):
-        told = path.name.split("_")[0]
-        if told in patients if patients else told not in VALIDATION_PATIENTS + TEST_PATIENTS:
-            yield slices_of(path, "stack")
+def left_out_stacks(folder: str | Path) -> dict[str, list[torch.Tensor]]:
+    """The stacks of patients that the shipped weights were not trained on: "validation" and "test".
+
+    Args:
+        folder: of NIfTI named by patient, as the line in docs/uncertainty.md prepares it.
+
+    Raises:
+        InputError: a part has no stack.
+    """
+    parts = {"validation": VALIDATION_PATIENTS, "test": TEST_PATIENTS}
+    paths = sorted(Path(folder).glob("*.nii.gz"))
+    found = {
+        part: [slices_of(path, "stack") for path in paths if path.name.split("_")[0] in patients]
+        for part, patients in parts.items()
+    }
+    for part, kept in found.items():
+        if not kept:
+            remedy = "prepare it with the line in docs/uncertainty.md"
+            raise InputError(folder, f"has no stack of {', '.join(parts[part])}", remedy)
+    return found
+
+
+def left_out_frames(pullback: str | Path) -> dict[str, torch.Tensor]:
+    """Frames of the real pullback that the shipped weights were not trained on: "validation" and "test"."""
+    frames = slices_of(Path(pullback), "pullback")
+    return {"validation": frames[list(VALIDATION_FRAMES)], "test": frames[list(TEST_FRAMES)]}
 
 
 def windows(slices: torch.Tensor, distance: int, every: int = 1) -> Iterator[Window]:
@@ -76,3 +98,10 @@ def predicted(network: Interpolator, window: Window, wrap_rows: bool) -> tuple[t
     """The frame and the error expected of it, each `(1, H, W)`."""
     frames, errors = network.predict(window.ends[None], torch.tensor([window.position]), [0], wrap_rows)
     return frames[0, 0], errors[0, 0]
+
+
+def run(mr: Callable[..., None], oct: Callable[..., None]) -> None:
+    """The command line of a benchmark of both modalities, on one thread."""
+    report_input_errors()
+    torch.set_num_threads(1)
+    fire.Fire({"mr": mr, "oct": oct})

@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _listener: ContextVar[Callable[[], None] | None] = ContextVar("listener", default=None)
 UNKNOWN_TICKS = 8
@@ -21,6 +24,15 @@ def tick() -> None:
     listener = _listener.get()
     if listener is not None:
         listener()
+
+
+def advance_within(bar: tqdm) -> Callable[[float], None]:
+    """What advances a bar by fractions: their sum is rounded, and the bar stays between 0 and its total all the same.
+
+    Args:
+        bar: with a `total`.
+    """
+    return lambda amount: bar.update(min(max(amount, -bar.n), bar.total - bar.n))
 
 
 class EvenProgress:

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from tqdm import tqdm
 
 from custom import progress
-from custom.progress import EvenProgress, tick
+from custom.progress import EvenProgress, advance_within, tick
 
 
 @pytest.fixture
@@ -46,3 +49,18 @@ def test_a_piece_that_fails_is_taken_back_and_nobody_needs_to_listen():
     count = len(done)
     tick()
     assert len(done) == count
+
+
+@pytest.mark.parametrize("pieces", [[0.1] * 30, [1 / 7] * 21, [1.1, 1.1, 0.8]])
+def test_a_bar_ends_at_its_total_however_the_fractions_are_rounded(pieces, recwarn):
+    with tqdm(total=3, file=io.StringIO(), mininterval=0, miniters=0) as bar:
+        even = EvenProgress(advance_within(bar))
+        with pytest.raises(MemoryError), even.piece(0.3):  # told and taken back
+            tick()
+            raise MemoryError
+        for size in pieces:
+            with even.piece(size):
+                for _ in range(3):
+                    tick()
+    assert 0 <= bar.n <= 3 and bar.n == pytest.approx(3)
+    assert not recwarn.list  # tqdm warns of a bar that is past its end

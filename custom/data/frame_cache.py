@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
@@ -20,6 +21,7 @@ from custom.scans.pullbacks import PullbackReader, inspect_pullback
 from custom.scans.scan import Scan
 from custom.scans.stacks import inspect_stack, read_slices
 
+logger = logging.getLogger(__name__)
 Key = TypeVar("Key", bound=Hashable)
 
 _shared: WeakValueDictionary[tuple, ScanCache] = WeakValueDictionary()
@@ -67,6 +69,7 @@ class ScanCache(ABC, Generic[Key]):
     def __init__(self, keys: Iterable[Key], cache_gib: float) -> None:
         self.cache_gib = cache_gib
         keys = list(dict.fromkeys(keys))
+        logger.info("reading %d scan%s", len(keys), "" if len(keys) == 1 else "s")
         # Decompression and file access leave the interpreter free, so threads help.
         infos = thread_map(self._inspect, keys, desc="Checking scans", disable=len(keys) < 8)
         self._infos: dict[Key, Scan] = dict(zip(keys, infos, strict=True))

@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import fire
@@ -72,9 +73,12 @@ def densify(
         geometry: of OCT, what a system's frames measure where nothing else says so, vivolight or abbott.
         page: no page is written (--page false is the same).
         dicom: no derived DICOM series of an EXPORT that is DICOM.
-        options: anything else that the method's inference.json has, such as --num_samples 4 (diffusion, their spread
-            becomes NAME_std.nii.gz and an overlay of the page), --num_inference_steps 8, --seed 1, --device cpu.
+        options: anything else that the method's inference.json has, such as --dry_run (what would become of each scan,
+            in what time and memory; nothing is written), --preview (a small piece of each, and its picture),
+            --num_samples 4 (diffusion, their spread becomes NAME_std.nii.gz and an overlay of the page),
+            --num_inference_steps 8, --seed 1, --device cpu.
     """
+    logger.info("looking through %s", export)  # before PyTorch is loaded, which takes seconds
     from tqdm import tqdm  # here, and not above: `--help` does not wait for PyTorch
     from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -83,6 +87,7 @@ def densify(
     from custom.importers.oct.conversion import ConversionOptions
     from custom.importers.prepared import Preparer
     from custom.importers.studies import LeftOut, find_studies
+    from custom.inferers.settings import is_on
     from custom.scans.nifti import check_output_dir
 
     if factor is not None and spacing is not None:
@@ -102,13 +107,16 @@ def densify(
         logger.info("left out %s: %s", path, reason)
     if len(left_out) > MAX_TOLD:
         logger.info("left out %d more, all in sources.csv", len(left_out) - MAX_TOLD)
-    folder = check_output_dir(out)
-    run = Run(root, folder, Preparer(folder, pullbacks, options.get("slice_axis")), evaluators, page, dicom)
-    with logging_redirect_tqdm():
+    rehearsed = is_on(options.get("dry_run", False))
+    with logging_redirect_tqdm(), TemporaryDirectory() as temporary:
+        folder = Path(out) if rehearsed else check_output_dir(out)
+        prepare = Preparer(Path(temporary) if rehearsed else folder, pullbacks, options.get("slice_axis"))
+        run = Run(root, folder, prepare, evaluators, page, dicom)
         for study in tqdm(studies, desc="studies", unit="study", disable=len(studies) == 1):
             run.do(study)
-    run.write_fates(left_out)
-    logger.info(run.summary())
+    if not rehearsed:
+        run.write_fates(left_out)
+    logger.info("dry run: nothing was written" if rehearsed else run.summary())
     if run.failures:
         sys.exit(SOME_FAILED)
 

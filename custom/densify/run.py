@@ -92,6 +92,11 @@ class Run:
             faults.append(_told(volume, error))
             return []
         logger.info("  %s: %s; %.1f s", stem(volume), evaluator.summary, time.perf_counter() - started)
+        if evaluator.dry_run:
+            return []
+        if evaluator.preview is not None:
+            logger.info("  %s", output)
+            return [output]
         if self.page:
             try:
                 notes = {"Preparation": "; ".join(prepared.notes)} if prepared.notes else None
@@ -119,7 +124,8 @@ class Run:
             number += 1
             name = f"{stem(volume)}-{number}"
         folder = self.folder / name
-        folder.mkdir(parents=True, exist_ok=True)
+        if not any(evaluator.dry_run for evaluator in self.evaluators.values()):
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def write_fates(self, left_out: LeftOut) -> Path:

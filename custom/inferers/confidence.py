@@ -13,9 +13,9 @@ import torch
 from custom.inferers.dense import Dense
 from custom.scans.provenance import CONFIDENCE_KEYS
 
-LEAST_LIKENESS = {"pullback": 0.64, "stack": 0.6}
-"""Gaps whose ends are less alike are doubtful. How the thresholds were chosen, and what they find on other real
-frames: docs/uncertainty.md."""
+LEAST_LIKENESS = {"pullback": 0.66, "stack": 0.65}
+"""Gaps whose ends are less alike are doubtful. Both limits are chosen on validation data by `benchmarks/trust.py`; what
+they find on test data is in docs/uncertainty.md."""
 MOST_SHIFT = {"stack": 1.5}
 """Gaps of a stack whose ends lie further beside each other, in mm per mm of their distance, are doubtful: another
 breath-hold. A leaning heart does up to this. Frames of a pullback may turn and drift, which their methods have seen."""

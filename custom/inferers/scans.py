@@ -36,6 +36,7 @@ from custom.inferers.gaps import GapInferer
 from custom.inferers.rehearsal import Estimate, estimate, write_excerpt
 from custom.inferers.settings import is_on, options_of, settings_of
 from custom.interpolators.base import Interpolator
+from custom.progress import advance_within
 from custom.scans.nifti import stem
 from custom.scans.provenance import sha256_of
 from custom.scans.scan import Scan
@@ -131,7 +132,7 @@ class ScanInterpolator(FolderEvaluator):
         try:
             with tqdm(desc=stem(scan.path), total=total, unit="slice", smoothing=0, bar_format=BAR) as bar:
                 for first, stop in _parts(scan, factor, self.network.num_neighbours // 2 - 1):
-                    self._do_part(scan.path, first, stop, provenance, confidence, bar.update)
+                    self._do_part(scan.path, first, stop, provenance, confidence, advance_within(bar))
         finally:
             self.saver.discard()
         if confidence.warning:

@@ -61,7 +61,7 @@ def write_split(
     counts = {"training": num_patients - val - test, "validation": val, "test": test}
     patients = [(section, i) for section in SECTION_KEYS for i in range(counts[section])]
     split: dict[str, list[dict]] = {section: [] for section in SECTION_KEYS}
-    for number, (section, i) in enumerate(tqdm(patients, desc=f"{prefix} phantom", unit="patient"), start=1):
+    for number, (section, i) in enumerate(tqdm(patients, desc=f"making the {prefix} phantom", unit="patient"), start=1):
         name = f"{prefix}{number:02d}"
         write_patient(name, patient_seed(seed, i, section), section)
         split[section].append({"image": f"{name}.nii.gz", "label": f"labels/{name}.nii.gz", "patient": name})

@@ -25,7 +25,9 @@ def confidence_of(path_nii: str | Path) -> dict[str, Any]:
     return {key: said[key] for key in CONFIDENCE_KEYS if key in said}
 
 
-def draw_confidence(axes: Axes, confidence: Mapping[str, Any], synthetic: np.ndarray, x: np.ndarray) -> None:
+def draw_confidence(
+    axes: Axes, confidence: Mapping[str, Any], synthetic: np.ndarray, x: np.ndarray, image: str = "slice"
+) -> None:
     """Draw the strip.
 
     Args:
@@ -33,6 +35,7 @@ def draw_confidence(axes: Axes, confidence: Mapping[str, Any], synthetic: np.nda
         confidence: of the sidecar, see `custom.scans.provenance.CONFIDENCE_KEYS`.
         synthetic: `(n,)`, True where a slice is synthetic.
         x: `(n,)`, places of the slices on the axis.
+        image: "slice" or "frame", for the heading.
     """
     known, step = np.flatnonzero(~synthetic), (x[-1] - x[0]) / max(len(x) - 1, 1) or 1.0
     errors = confidence.get("expected_error")
@@ -40,7 +43,7 @@ def draw_confidence(axes: Axes, confidence: Mapping[str, Any], synthetic: np.nda
         heights = 100 * np.array(errors)
         axes.bar(x[synthetic], heights[synthetic], 0.9 * step, color=SYNTHETIC)
         axes.set_ylabel("expected error\n(% of range)", fontsize=7)
-        name = "expected mean error of each synthetic slice"
+        name = f"expected mean error of each synthetic {image}"
     else:
         alike = np.array(confidence["gap_likeness"], dtype=float)
         axes.stairs(alike, x[known], color=SYNTHETIC, linewidth=1.2)

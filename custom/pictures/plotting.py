@@ -18,6 +18,9 @@ from custom.files import atomic
 ACQUIRED, SYNTHETIC = "#0072b2", "#d55e00"  # Okabe-Ito: distinguishable with any colour vision
 BORDERS = "solid blue border: acquired; dashed orange border: synthetic, not a measurement"
 BAND = "bands: 95 % bootstrap interval over patients"
+DPI = 160
+TALLEST, NARROWEST = 2 * 1080 / DPI, 6.0
+"""Inches: two screens, and what a row of text needs."""
 ERROR_MAP = "inferno"
 MAX_COLUMNS = 7  # frames in a row of a picture
 AXIS_NAMES = {"polar": ("A-line", "depth (px)"), "cartesian": ("y (px)", "x (px)"), "unknown": ("row", "column")}
@@ -25,8 +28,12 @@ _OUTLINE = [withStroke(linewidth=2, foreground="black")]
 
 
 def panels(rows: int, columns: int, width: float, height: float, **gridspec: object) -> tuple[Figure, np.ndarray]:
-    """A figure with `rows` x `columns` bare axes, and those axes. No global state: safe in any thread."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    """A figure with `rows` x `columns` bare axes, and those axes. No global state: safe in any thread.
+
+    One of many rows becomes smaller, as a whole, so that it is looked at as one: `TALLEST`.
+    """
+    shrunk = min(1.0, TALLEST / height)
+    figure = Figure(figsize=(max(width * shrunk, min(width, NARROWEST)), height * shrunk), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, wspace=0, hspace=0)
     return figure, figure.subplots(rows, columns, squeeze=False, **gridspec)
 
@@ -112,4 +119,4 @@ def save(figure: Figure, path: Path) -> None:
     """Write the figure, all or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=160, format=path.suffix[1:])
+        figure.savefig(temporary, dpi=DPI, format=path.suffix[1:])

@@ -87,7 +87,7 @@ def save_pullback_picture(
     panel.set_xlabel(f"position along the pullback ({unit})", fontsize=8)
     _mark_frames(panel, synthetic_mask, pitch)
     if confidence:
-        draw_confidence(places[-1].subplots(), confidence, synthetic_mask, x)
+        draw_confidence(places[-1].subplots(), confidence, synthetic_mask, x, "frame")
     save(figure, Path(path))
 
 

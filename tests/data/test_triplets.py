@@ -179,3 +179,12 @@ def test_stacks_that_cannot_be_used_are_named(stack_file):
             dataset([])
     with pytest.raises(InputError, match="a gap of 4 at stride 2 needs 9"):
         GridTripletDataset([entry(stack)], gap=4, stride=2)
+
+
+def test_what_is_read_is_told_before_it_is_read(stack_file, tmp_path, caplog):
+    caplog.set_level("INFO")
+    data = [entry(stack_file(f"{k}.nii.gz", (20, 24, 12, 1), seed=k), f"P{k}") for k in range(2)]
+    (tmp_path / "broken.nii.gz").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="broken"):
+        RandomTripletDataset([*data, entry(tmp_path / "broken.nii.gz")], 10)
+    assert caplog.messages[-1] == "reading 3 scans"

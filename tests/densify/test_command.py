@@ -52,6 +52,7 @@ def test_an_export_of_all_kinds_is_densified_and_what_is_damaged_is_told(export,
     caplog.set_level("INFO")
     out = tmp_path / "out"
     assert run(export, out, "--factor", 2, "--method", "linear") == 1
+    assert caplog.records[0].message == f"looking through {export}"  # at once: what follows loads PyTorch
     assert {path.name for path in out.iterdir()} == {*COUNTS, "prepared", "sources.csv"}
     for name, count in COUNTS.items():
         scan = nib.load(out / name / f"{name}_interp.nii.gz")
@@ -151,3 +152,19 @@ def test_another_word_is_no_command(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["densfy", "in", "out"])
     assert ended.value.code == 2 and "no such command" in capsys.readouterr().err
+
+
+def test_a_dry_run_tells_of_every_scan_and_writes_nothing(export, tmp_path, caplog):
+    caplog.set_level("INFO")
+    out = tmp_path / "out"
+    (export / "damaged.nii.gz").unlink()
+    assert run(export, out, "--factor", 2, "--method", "linear", "--dry_run") == 0
+    told = [message for message in caplog.messages if "would become" in message]
+    assert len(told) == len(COUNTS) and all("dry run" in line for line in told)
+    assert caplog.messages[-1] == "dry run: nothing was written" and not out.exists()
+
+
+def test_a_preview_leaves_a_picture_of_a_piece_and_no_page(export, tmp_path):
+    out = tmp_path / "out"
+    assert run(export / "cine", out, "--factor", 2, "--method", "linear", "--preview", "true") == 0
+    assert list((out / "heart9").glob("*.png")) and not list(out.rglob("index.html"))
