@@ -247,10 +247,10 @@ def _in_time(
         if not kept or time_of(image, clock) - time_of(kept[-1], clock) > same:
             kept.append(image)
         elif duplicates == "error":
-            fault = (
-                f"{place} has two images of {clock} {time_of(image, clock):g}: {kept[-1].path.name} and "
-                f"{image.path.name}"
-            )
+            names = [kept[-1].path.name, image.path.name]
+            if names[0] == names[1]:
+                names = [f"{other.path.parent.name}/{other.path.name}" for other in (kept[-1], image)]
+            fault = f"{place} has two images of {clock} {time_of(image, clock):g}: {names[0]} and {names[1]}"
             raise InputError(where, fault, f"{remedy}; if they are phases, order them with --phases_by instance")
         elif duplicates == "last":
             kept[-1] = image

@@ -107,8 +107,8 @@ def read_volume(path: Path, axis: int | None = None, unit: str = "auto") -> Read
     """
     image, notes = _open(path, unit)
     shape = image.shape
-    while len(image.shape) > 4 and len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
+    if len(shape) > 4:
+        shape = (*shape[:3], *(size for size in shape[3:] if size != 1))
     if len(shape) > 4:
         fault = f"is a {len(shape)}D array {shape}, (X, Y, Z) or (X, Y, Z, T) is expected"
         raise InputError(path, fault, "split it into one file per series")

@@ -15,7 +15,7 @@ from custom.errors import InputError
 from custom.importers.notes import Doubt
 
 MASK_WORDS = re.compile(
-    r"(^|[^a-z])(masks?|seg|segs|segmentations?|labels?|gt|ground_?truth|annot\w*|contours?|overlays?|pred|predictions?)"
+    r"(^|[^a-z])(masks?|seg|segs|segmentations?|labels?|gt|ground_?truth|annot\w*|contours?|rois?|overlays?|pred|predictions?)"
     r"([^a-z]|$)"
 )
 """In a name, in small letters: it is drawn upon an image, not an image."""
