@@ -12,7 +12,8 @@ from custom.importers.cmr.nifti_groups import is_mask, mask_key
 
 @pytest.mark.parametrize("name", [
     "mask_p1", "p1_gt", "p1_roi", "roi_p1", "p1-label", "p1.seg", "p1 mask", "p1_contours", "p1_LVmask",
-    "p1_annotation", "p1_manual", "labels/p1", "labelsTr/p1", "masks_manual/p1", "SegmentationClass/p1", "annotations/p1", "ROIs/p1",
+    "p1_annotation", "p1_manual", "labels/p1",
+    "labelsTr/p1", "masks_manual/p1", "SegmentationClass/p1", "annotations/p1", "ROIs/p1",
 ])  # fmt: skip
 def test_names_of_label_maps(name):
     assert is_mask(Path(f"in/{name}.nii.gz"))
