@@ -132,8 +132,9 @@ class Preparation:
             number += 1
             output = self.folder / f"{wanted}-{number}{self.suffix}"
         if number > 1:
-            told = f"{wanted} is the name of another source: this one becomes {wanted}-{number}, of the same patient"
-            fate.notes.append(Doubt(f"{told}; if they are two, give --input the folder around both"))
+            told = f"{wanted} is the name of another source or file: this one becomes {wanted}-{number}"
+            remedy = "if two patients share it, give --input the folder around both"
+            fate.notes.append(Doubt(f"{told}, of patient {source.patient}; {remedy}"))
         return output
 
     def _convert(self, source: OctSource, name: str | None, fate: Fate) -> None:

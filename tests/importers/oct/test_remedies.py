@@ -166,7 +166,7 @@ def test_patients_of_one_name_prepared_one_by_one_are_both_kept(tmp_path, caplog
     highest = [np.asarray(nib.load(tmp_path / "out" / name).dataobj).max() for name in ("a.nii.gz", "a-2.nii.gz")]
     assert highest[1] == highest[0] + 1 and len(list((tmp_path / "out").glob("*.nii.gz"))) == 2
     assert sorted(images_in(tmp_path / "out")) == ["a-2.nii.gz", "a.nii.gz"]
-    assert "a is the name of another source: this one becomes a-2" in caplog.text
+    assert "a is the name of another source or file: this one becomes a-2" in caplog.text
     prepare(str(tmp_path / "in"), str(tmp_path / "both"), to="keep", layout="polar")  # what the line advises
     assert images_in(tmp_path / "both") == {"one_a.nii.gz": "one", "two_a.nii.gz": "two"}
 
