@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 NAMED_DICOM = (".dcm", ".dicom", ".ima")
+NO_DICOM = "is no DICOM file, whatever its name says"
 _FIRST_GROUPS = (0x0002, 0x0008)
 _MAX_FIRST_ELEMENT = 0x0070
 _MAX_FIRST_LENGTH = 1024

@@ -36,7 +36,7 @@ MAX_PADDING_BYTES = 15
 _HAIR = 1e-3
 _TIME_CODES = (0, 8, 16, 24, 32, 40, 48)
 # nibabel says in lines of its own what is mended or refused here in one.
-logging.getLogger("nibabel.global").setLevel(logging.ERROR)
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 _EXPORT_AGAIN = "copy or export the file again"
 
 

@@ -29,6 +29,8 @@ from custom.scans.header_repair import load_mended
 
 logger = logging.getLogger(__name__)
 SUFFIXES = (".nii.gz", ".nii")
+OTHER_SUFFIXES = (".hdr", ".img", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".ima", ".zip")
+"""Scans of other formats, which the scripts that prepare data take."""
 COMPRESSION_LEVEL = 1
 """Speckle and noise hardly compress: higher gzip levels cost minutes and save a few per cent."""
 MIN_RELATIVE_VOLUME = 1e-4
@@ -63,6 +65,9 @@ def find_nifti(dataset_dir: str | Path, what: str, script: str) -> list[Path]:
         raise InputError(folder, f"cannot be read ({error.strerror})", "change its permissions") from error
     if not found:
         raise InputError(folder, "holds no .nii or .nii.gz", f"convert the {what} with {script}")
+    passed = sorted(p.name for p in folder.iterdir() if p.name.lower().endswith(OTHER_SUFFIXES) and p.name[0] != ".")
+    if passed:
+        logger.warning("%s: passed over %s; convert with %s what is to be taken", folder, ", ".join(passed), script)
     return found
 
 

@@ -50,8 +50,10 @@ def _inspect(path: Path, kind: str, axis: int | None, version: tuple[int, int] |
         raise InputError(path, f"cannot be sliced along axis {axis}", "move the frames of a pullback to the last axis")
     scan = inspect_pullback(path)
     spacing = spacing_from_affine(scan.affine)
-    largest = int(spacing.argmax())
-    if axis is None and scan.coordinates != "polar" and spacing[largest] > spacing[2] * (1 + SPACING_TOLERANCE):
+    # 1 is what stands where no length is known, or where there is none, as across A-lines.
+    largest = int(np.where(np.isclose(spacing, 1), 0, spacing).argmax())
+    is_marked = scan.coordinates != "unknown"
+    if axis is None and not is_marked and spacing[largest] > spacing[2] * (1 + SPACING_TOLERANCE):
         fault = (
             f"has its largest spacing, {spacing[largest]:g} mm, on axis {largest} and {spacing[2]:g} mm between frames"
         )

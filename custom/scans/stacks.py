@@ -96,7 +96,8 @@ def _read(path: Path, image: nib.Nifti1Image) -> np.ndarray:
 def _checked_range(path: Path, values: np.ndarray) -> tuple[float, float]:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         where = np.argwhere(~np.isfinite(values))[0].tolist()
-        raise InputError(path, f"has NaN or Inf, first at voxel {where}", "mend or remove that slice")
+        remedy = "mend or remove that slice; a margin of them data_scripts/prepare_cmr.py fills (--size 0 --spacing 0)"
+        raise InputError(path, f"has NaN or Inf, first at voxel {where}", remedy)
     try:
         return stack_intensity_range(values)
     except ValueError as error:

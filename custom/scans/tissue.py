@@ -70,25 +70,25 @@ def tissue_range(
 def _backgrounds(flat: np.ndarray) -> list[float]:
     """Constant values far below or above all others, `flat` being finite and one-dimensional."""
     found: list[float] = []
-    for _ in range(_MAX_BACKGROUNDS):
-        background = next(filter(None, (_background(flat, edge) for edge in (np.min, np.max))), None)
-        if background is None:
-            break
-        found.append(background[0])
-        flat = flat[flat != background[0]]
+    for edge in (np.min, np.max):
+        outer: list[float] = []
+        rest = flat
+        # Each of several backgrounds may lie near the next, and all of them far from the tissue. Magnitudes are never
+        # negative: one constant below 0, where nothing else is, was put there.
+        while len(outer) < _MAX_BACKGROUNDS and rest.size:
+            value = edge(rest)
+            inner = rest[rest != value]
+            if not inner.size or rest.size - inner.size < MIN_SHARE * rest.size:
+                break
+            outer.append(value)
+            rest = inner
+            if _is_far(value, rest) or (len(outer) == 1 and value < 0 <= rest.min()):
+                found, flat, outer = found + outer, rest, []
     return found
 
 
-def _background(flat: np.ndarray, edge) -> tuple[float] | None:
-    """The lowest or highest value in a tuple if it is a background, else None."""
-    if not flat.size:
-        return None
-    value = edge(flat)
-    others = flat[flat != value]
-    if not others.size or flat.size - others.size < MIN_SHARE * flat.size:
-        return None
+def _is_far(value: float, others: np.ndarray) -> bool:
+    """Whether a constant is no tissue beside others."""
     low, high = np.percentile(others, _SPREAD)
     distance = max(low - float(value), float(value) - high)
-    # Magnitudes are never negative: a constant below 0, and nothing else is, was put there.
-    invented = value < 0 <= others.min()
-    return (value,) if invented or (high > low and distance > FAR * (high - low)) else None
+    return bool(high > low and distance > FAR * (high - low))

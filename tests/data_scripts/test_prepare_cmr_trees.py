@@ -6,71 +6,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "data_scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-from prepare_cmr import prepare  # noqa: E402
-
-from custom.data.datalist import SECTIONS, load_datalist  # noqa: E402
-
-ROTATION = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))[0]
-HEART = (30, 22)
-
-
-def affine_of(spacing=(1.3, 1.3, 8.0)):
-    affine = np.eye(4)
-    affine[:3, :3], affine[:3, 3] = ROTATION * spacing, [5, -40, 20]
-    return affine
-
-
-def heart(shape=(48, 44, 6), phases=0, seed=0, dtype=np.int16, centre=HEART):
-    """A bright beating disc on noise, `(X, Y, Z)` or `(X, Y, Z, T)`."""
-    rng = np.random.default_rng(seed)
-    x, y = np.indices(shape[:2])
-    cine = rng.integers(0, 60, (*shape, max(phases, 1))).astype(dtype)
-    for t in range(max(phases, 1)):
-        cine[np.hypot(x - centre[0], y - centre[1]) < 7 + 3 * np.sin(t), :, t] += 180
-    return cine if phases else cine[..., 0]
-
-
-def save(path, data, affine=None, unit=None, zoom=None):
-    image = nib.Nifti1Image(data, affine_of() if affine is None else affine)
-    if data.ndim == 4:
-        image.header.set_zooms((*image.header.get_zooms()[:3], zoom or 1.0))
-        image.header.set_xyzt_units("mm", unit)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(image, path)
-    return path
-
-
-def mask(data):
-    return (
-        (np.hypot(*(np.indices(data.shape[:2]) - np.array(HEART)[:, None, None])) < 5)[..., None]
-        .repeat(data.shape[2], axis=2)
-        .astype(np.uint8)
-    )
-
-
-def entries_of(folder):
-    datalist = json.loads((folder / "datalist.json").read_text())
-    return {name: [entry["image"] for entry in datalist[name]] for name in SECTIONS}
-
-
-def array_of(path):
-    return np.asarray(nib.load(path).dataobj)
-
-
-def run(*args):
-    command = [sys.executable, str(SCRIPTS / "prepare_cmr.py"), *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+from custom.data.datalist import load_datalist
+from data_scripts.prepare_cmr import prepare
+from tests.data_scripts.hearts import HEART, array_of, entries_of, heart, mask, run, save
 
 
 def test_acdc_tree(tmp_path):

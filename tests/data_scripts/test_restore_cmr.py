@@ -4,57 +4,23 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "data_scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-from prepare_cmr import prepare  # noqa: E402
-from restore_cmr import restore_folder  # noqa: E402
-
-from custom.errors import InputError  # noqa: E402
-from custom.geometry import dense_affine, synthetic_mask  # noqa: E402
-from custom.scans.provenance import sidecar_path, synthetic_record, write_json  # noqa: E402
-from custom.scans.stacks import inspect_stack, read_slices, write_stack  # noqa: E402
+from custom.errors import InputError
+from custom.geometry import dense_affine, synthetic_mask
+from custom.scans.provenance import sidecar_path, synthetic_record, write_json
+from custom.scans.stacks import inspect_stack, read_slices, write_stack
+from data_scripts.prepare_cmr import prepare
+from data_scripts.restore_cmr import restore_folder
+from tests.data_scripts.hearts import HEART, affine_of, array_of, disc, heart, save
 
 REAL = next(
     (p for p in (p / "shared/data" for p in Path(__file__).resolve().parents) if p.is_dir()), Path("shared/data")
 )
-ROTATION = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))[0]
-HEART = (30, 22)
-
-
-def affine_of():
-    affine = np.eye(4)
-    affine[:3, :3], affine[:3, 3] = ROTATION * [1.3, 1.3, 8.0], [5, -40, 20]
-    return affine
-
-
-def heart(shape=(48, 44, 6), phases=0, seed=0):
-    """A bright beating disc on noise, `(X, Y, Z)` or `(X, Y, Z, T)`."""
-    cine = np.random.default_rng(seed).integers(0, 60, (*shape, max(phases, 1))).astype(np.int16)
-    for t in range(max(phases, 1)):
-        cine[disc(shape, 7 + 3 * np.sin(t)), :, t] += 180
-    return cine if phases else cine[..., 0]
-
-
-def disc(shape, radius):
-    x, y = np.indices(shape[:2])
-    return np.hypot(x - HEART[0], y - HEART[1]) < radius
-
-
-def save(path, data):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(nib.Nifti1Image(data, affine_of()), path)
-
-
-def array_of(path):
-    return np.asarray(nib.load(path).dataobj)
 
 
 def densify(path, folder, factor, marker, std=False):

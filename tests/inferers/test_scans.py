@@ -21,6 +21,7 @@ from custom.inferers.gaps import GapInferer
 from custom.inferers.scans import doubts, interpolate_scan
 from custom.inferers.settings import settings_of
 from custom.interpolators.classical import LinearFrames
+from custom.scans.nifti import find_nifti
 from custom.scans.scans import inspect_scan
 
 
@@ -106,6 +107,20 @@ def test_frames_on_another_axis_are_not_interpolated_in_plane(tmp_path):
     with pytest.raises(InputError, match="largest spacing, 8 mm, on axis 0 .*--slice_axis 2"):
         interpolate_scan(*run)
     assert nib.load(interpolate_scan(*run, axis=2)).shape == (4, 6, 9)
+
+
+def test_a_length_of_1_stands_for_none_as_across_a_lines(tmp_path):
+    for k, spacing in enumerate([(1.0, 0.05, 0.2), (1.0, 1.0, 0.2)]):
+        write(tmp_path / f"scan{k}.nii", (4, 6, 5), spacing)
+        run = (tmp_path / f"scan{k}.nii", tmp_path / "out", LinearFrames(), GapInferer(factor=2), "pullback")
+        assert nib.load(interpolate_scan(*run)).shape == (4, 6, 9)
+
+
+def test_scans_of_other_formats_in_a_folder_are_told(tmp_path, caplog):
+    write(tmp_path / "scan.nii")
+    nib.save(nib.Nifti1Pair(np.zeros((4, 4, 4), np.int16), np.eye(4)), tmp_path / "pair.img")
+    assert [path.name for path in find_nifti(tmp_path, "stacks", "the script")] == ["scan.nii"]
+    assert "passed over pair.hdr, pair.img; convert with the script" in caplog.text
 
 
 def test_a_file_of_somebody_else_is_not_overwritten(tmp_path):

@@ -54,3 +54,14 @@ def test_nothing_left_is_told():
     values = np.zeros((40, 40, 4), np.int16)
     values[20, 20, 2] = 7
     assert tissue_range(values, RANGE) == (0, 7)
+
+
+@pytest.mark.parametrize("inner", [-1024, -2000])
+def test_backgrounds_that_are_near_each_other_are_both_left_out(inner):
+    values = disc(inner)
+    values[:6] = -2048
+    low, high = tissue_range(values, RANGE)
+    assert 200 <= low < 210 and 990 < high < 1000
+    # A few negative values that noise has are no backgrounds.
+    noise = np.random.default_rng(0).integers(-3, 40, (60, 60, 4)).astype(np.int16)
+    assert tissue_mask(noise) is None

@@ -19,6 +19,7 @@ from custom.importers.cmr.dicom import DicomImage, LeftOut
 from custom.importers.cmr.joining import like
 from custom.importers.cmr.lines import SAME_POSITION_MM
 from custom.importers.cmr.slices import SPACING_TOLERANCE, SortedStack
+from custom.importers.notes import Doubt
 
 MAX_GAPS = 2
 """How many gaps beyond the ends of a stack an image of another series is still taken for a part of it."""
@@ -91,6 +92,27 @@ def missing_images(where: Path, stack: SortedStack, left_out: Sequence[Candidate
     if how.startswith("continue"):
         remedy = "take them in with --join all, or leave their series out with --series"
     return InputError(where, f"{stack.told()}: {fault}", remedy)
+
+
+def continued_stacks(stacks: Sequence[SortedStack], join: str = "like") -> list[Doubt]:
+    """Stacks that go on where another ends, at its spacing: they may be one, cut in pieces.
+
+    Args:
+        stacks: of a study, or of several studies of one patient.
+        join: the option `--join` that kept them apart, for the remedy.
+    """
+    found = []
+    for k, stack in enumerate(stacks):
+        for other in stacks[k + 1 :]:
+            ends = [other.images[0][0], other.images[-1][0]]
+            again = [stack.images[0][0], stack.images[-1][0]]
+            whole = any(_lies(stack, image) == "continues" for image in ends)
+            if not (whole and any(_lies(other, image) == "continues" for image in again)):
+                continue
+            told = f"{other.series()} continues the grid of {stack.series()}, taken as stacks of their own"
+            remedy = "if they are one, say --join all" if join != "all" else "look for slices that are missing"
+            found.append(Doubt(f"{told}; {remedy}"))
+    return found
 
 
 def _lies(stack: SortedStack, image: DicomImage) -> str | None:

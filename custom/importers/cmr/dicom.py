@@ -147,7 +147,7 @@ class Headers:
         """Raise InputError if a file cannot be read, or none is an image of a stack."""
         if self.unreadable:
             first, more = self.unreadable[0], len(self.unreadable) - 1
-            raise InputError(first.path, first.fault + (f", nor can {more} more files" if more else ""), first.remedy)
+            raise InputError(first.path, first.fault + (f", as in {more} more files" if more else ""), first.remedy)
         if self.images:
             return
         fault = next((item for item in self.left_out if item.is_fault), None)

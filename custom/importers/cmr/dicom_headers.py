@@ -17,7 +17,7 @@ from custom.errors import InputError
 from custom.importers.cmr.dicom import DicomImage, Headers, LeftOut
 from custom.importers.cmr.enhanced import frame_headers
 from custom.importers.decoding import unreadable
-from custom.importers.dicom_files import NAMED_DICOM, is_dicom, open_dicom
+from custom.importers.dicom_files import NAMED_DICOM, NO_DICOM, is_dicom, open_dicom
 from custom.importers.notes import phrase
 
 TAGS = [
@@ -48,8 +48,7 @@ def read_headers(files: Iterable[Path], take_synthetic: bool = False) -> Headers
             continue
         if not is_dicom(path):
             if path.suffix.lower() in NAMED_DICOM:
-                fault = "is no DICOM file, whatever its name says"
-                found.unreadable.append(InputError(path, fault, "export it again, or take it away"))
+                found.unreadable.append(InputError(path, NO_DICOM, "export it again, or take it away"))
             continue
         try:
             header = open_dicom(path, stop_before_pixels=True, tags=TAGS)

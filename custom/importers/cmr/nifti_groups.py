@@ -19,19 +19,20 @@ from custom.importers.cmr.volumes import VolumeOptions, read_mask, read_volume, 
 from custom.importers.notes import Doubt
 from custom.scans.scan import Scan
 
+_WORDS = r"gt|ground_?truth|labels?|lbl|segs?|segmentations?|masks?|rois?|contours?|annot(?:ation)?s?"
 MASK = re.compile(
-    r"_(gt|labels?|lbl|seg|segmentation|dseg|probseg|masks?|lv|truth|annotation)$"
-    r"|^(seg|seg\d|labels?|masks?|gt|segmentation)_",
-    re.IGNORECASE,
+    rf"[_\-. ]({_WORDS}|dseg|probseg|lv|(?:lv|rv|myo)_?mask|truth|manual)$|^({_WORDS}|seg\d)[_\-. ]", re.IGNORECASE
 )
 """Words that tell a label map: ACDC, M&Ms and Sunnybrook at the end, BIDS too (`_dseg`), ukbb_cardiac in front."""
-MASK_FOLDER = re.compile(r"^(labels?|masks?|seg|segs|segmentations?|gt|ground_?truth)(Tr|Ts|Va|Val)?$", re.IGNORECASE)
+MASK_FOLDER = re.compile(rf"^({_WORDS})(Tr|Ts|Va|Val|Class|[_\-. ].*)?$", re.IGNORECASE)
 IMAGE_FOLDER = re.compile(r"^images?(Tr|Ts|Va|Val)?$", re.IGNORECASE)
 """Folders of nnU-Net (`imagesTr`, `labelsTr`) and the like, which name no patient."""
+_BIDS_ENTITY = re.compile(r"_(label|desc)-[A-Za-z0-9]+")
+"""What BIDS says of a mask, and not of its image."""
 CHANNEL = re.compile(r"_000\d$")
 """What nnU-Net puts behind the name of a case, in a folder of images."""
 MAX_LABEL_VALUES = 32
-"""Whole numbers in a label map; in an image of a few hundred thousand voxels there are more."""
+"""Different values in a label map; in an image of a few hundred thousand voxels there are more."""
 MASK_PLACE_MM = 1.0
 PART = re.compile(r"_(4d|sax?|cine|image|img|(?:phase|frame|t)_?\d+|ed|es)$", re.IGNORECASE)
 """Words at the end of a file name that tell what a file is of a scan, not which scan it is."""
@@ -81,11 +82,13 @@ def group_files(
     """
     images = [path for path in paths if not is_mask(path) and not is_long_axis(path)]
     masks = {**(others or {}), **{mask_key(path): path for path in paths if is_mask(path)}}
-    groups: dict[str, list[Path]] = {}
+    groups: dict[tuple[str, int], list[Path]] = {}
     for path in images:
-        groups.setdefault(scan_name(path), []).append(path)
+        # Of `scan.nii` and `scan.nii.gz` each is a scan: as phases of one they would be written to one name.
+        again = sum(volume_name(path) == volume_name(other) for other in images[: images.index(path)])
+        groups.setdefault((scan_name(path), again), []).append(path)
     found = []
-    for name, files in groups.items():
+    for (name, _), files in groups.items():
         files = sorted(files, key=lambda path: volume_name(path).lower())
         of_file = {path: next(filter(None, map(masks.get, _image_keys(path))), None) for path in files}
         cines = [path for path in files if _is_cine_name(path) or (len(files) > 1 and _has_phases(path))]
@@ -108,7 +111,8 @@ def scan_name(path: Path) -> str:
 
 def mask_key(path: Path) -> str:
     """What the name of a label map has in common with that of its image."""
-    return MASK.sub("", volume_name(path)) or volume_name(path)
+    key = MASK.sub("", volume_name(path)) or volume_name(path)
+    return _BIDS_ENTITY.sub("", key) if key.startswith("sub-") else key
 
 
 def _image_keys(path: Path) -> list[str]:
@@ -131,12 +135,12 @@ def check_is_image(path: Path, slices: np.ndarray, says_label: bool = False) -> 
         says_label: what the header says.
 
     Raises:
-        InputError: it holds a few whole numbers and nothing else.
+        InputError: it holds a few values and no others.
     """
     found = np.unique(slices[: max(1, len(slices) // 4)])
     if len(found) <= MAX_LABEL_VALUES:
         found = np.unique(slices)
-    is_few = len(found) <= MAX_LABEL_VALUES and np.array_equal(found, np.rint(found))
+    is_few = len(found) <= MAX_LABEL_VALUES
     if not (says_label or is_few):
         return
     told = ", ".join(f"{value:g}" for value in found[:8]) + (", ..." if len(found) > 8 else "")

@@ -45,7 +45,9 @@ def choose_clock(slices: Sequence[Sequence[DicomImage]], wanted: str = "auto") -
             continue
         if not several or any(len(set(part)) > 1 for part in values):
             return clock, None
-    stated = {image.trigger_ms for part in several for image in part} - {None, 0.0}
+    stated = {image.trigger_ms for part in several for image in part} - {0.0}
+    if None in stated:
+        return "instance", "not all images state a trigger time: ordered by InstanceNumber" if len(stated) > 1 else None
     if stated and pairs:
         return "trigger", None
     if stated:
@@ -82,7 +84,9 @@ def acquisitions(images: Sequence[DicomImage], clock: str) -> list[list[DicomIma
         if len(runs) > 1 and _repeat(runs, clock):
             return runs
     runs = _falls(images, clock)
-    return runs if len(runs) > 1 and _repeat(runs, clock) else [images]
+    if len(runs) > 1 and _repeat(runs, clock):
+        return runs
+    return _entwined(images, clock) or [images]
 
 
 def are_distinct(images: Sequence[DicomImage], clock: str) -> bool:
@@ -141,6 +145,21 @@ def _falls(images: Sequence[DicomImage], clock: str) -> list[list[DicomImage]]:
             runs.append([])
         runs[-1].append(image)
     return runs
+
+
+def _entwined(images: Sequence[DicomImage], clock: str) -> list[list[DicomImage]]:
+    """Runs whose images alternate: trigger times in tufts of equal size, which no heart has as phases; [] if not so."""
+    if clock != "trigger" or len(images) < 4:
+        return []
+    ordered = sorted(images, key=lambda image: image.trigger_ms or 0)
+    steps = np.diff([image.trigger_ms or 0 for image in ordered])
+    starts = np.flatnonzero(steps >= MIN_PHASE_MS) + 1
+    tufts = [part.tolist() for part in np.split(np.arange(len(ordered)), starts)]
+    sizes = {len(tuft) for tuft in tufts}
+    if len(tufts) < 2 or len(sizes) > 1 or sizes == {1}:
+        return []
+    by_acquisition = [sorted((ordered[k] for k in tuft), key=lambda image: image.acquired) for tuft in tufts]
+    return [list(run) for run in zip(*by_acquisition, strict=True)]
 
 
 def phase_ms(slices: Sequence[Sequence[DicomImage]]) -> float | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,8 @@ class Preparation:
         doubts = ((name, order_doubt(label, self.conversion.masks)) for name, label in labels)
         fate.notes += [Doubt(f"{name}: {doubt}") for name, doubt in doubts if doubt]
         told_by = self._patient_of_zip(source, scans, fate)
+        if told_by != source.patient_from:  # said of the source as it was found
+            fate.source = replace(source, patient_from=told_by)
         scans = self._named(source, scans, record, fate)
         outputs = [volume.name for scan in scans for volume in scan.volumes]
         self._names.update(outputs)

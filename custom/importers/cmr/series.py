@@ -15,7 +15,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from custom.errors import InputError
-from custom.importers.cmr.continuation import candidates, missing_images
+from custom.importers.cmr.continuation import candidates, continued_stacks, missing_images
 from custom.importers.cmr.dicom import DicomImage, LeftOut
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.joining import join_series, like
@@ -112,6 +112,7 @@ def sort_stacks(
         raise faults[0]
     if len(found) > 1:
         notes.append(f"{len(found)} stacks: {', '.join(stack.told() for stack in found)}")
+        notes += continued_stacks(found, options.join)
     return found, notes, faults
 
 
@@ -134,7 +135,9 @@ def _grouped(
     alike: dict[tuple, _Group] = {}
     for image, *numbers in zip(images, echoes, pixels, ratios, strict=True):
         near = [np.abs(image.orientation - frame).max() for frame in frames]
-        family = (image.shape, image.kind, *numbers)
+        # Behind the third word (magnitude, phase) stands what was done to an image: NORM, DIS2D.
+        kind = image.kind[:3] if options.join == "all" else image.kind
+        family = (image.shape, kind, *numbers)
         k = int(np.argmin(near))
         alike.setdefault((family, k), _Group(family, k, [])).images.append(image)
     found = []

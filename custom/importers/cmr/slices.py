@@ -17,14 +17,13 @@ from custom.importers.cmr.dicom import DicomImage
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.lines import distinct_positions, lean_degrees, lines_of
 from custom.importers.cmr.phases import (
-    SAME_TIME_MS,
-    acquisitions,
     choose_clock,
     disordered_slices,
     phase_ms,
     time_of,
     uneven_slice,
 )
+from custom.importers.cmr.repeats import in_time, without_copies
 
 SPACING_TOLERANCE = 0.05
 MIN_LEAN_DEGREES = 0.05
@@ -132,9 +131,9 @@ def _one_stack(where: Path, told: str, images: Sequence[DicomImage], name: str, 
     if silent:
         fault = f"{told}: {silent.path.name} does not say its time by {clock}"
         raise InputError(where, fault, "choose another --phases_by, such as auto")
-    copies = [_without_copies(part) for part in slices]
+    copies = [without_copies(part) for part in slices]
     num_copies = sum(map(len, slices)) - sum(map(len, copies))
-    slices = [_in_time(where, told, k, depths, part, clock, options.duplicates) for k, part in enumerate(copies)]
+    slices = [in_time(where, told, k, depths, part, clock, options.duplicates) for k, part in enumerate(copies)]
     counts = [len(part) for part in slices]
     usual = Counter(counts).most_common(1)[0][0]
     complete = [k for k, count in enumerate(counts) if count == usual]
@@ -222,53 +221,3 @@ def _check_steps(
         fault = f"{told}: slice {k + 1} (at {depths[k]:.1f} mm) has trigger times {listed} ms, others step evenly"
         remedy = "mend them, or say with --phases_by trigger or instance what tells the phases' order"
         raise InputError(where, fault, remedy)
-
-
-def _in_time(
-    where: Path,
-    told: str,
-    k: int,
-    depths: np.ndarray,
-    images: Sequence[DicomImage],
-    clock: str,
-    duplicates: str,
-) -> list[DicomImage]:
-    """The phases of slice `k` in order, without repeated acquisitions."""
-    runs = acquisitions(images, clock)
-    place = f"{told}: slice {k + 1} (at {depths[k]:.1f} mm)"
-    remedy = "remove one of them, or choose with --duplicates first or last"
-    if len(runs) > 1 and duplicates == "error":
-        names = ", ".join(_told_run(run, runs) for run in runs)
-        raise InputError(where, f"{place} was acquired {len(runs)} times ({names})", remedy)
-    chosen = sorted(runs[-1 if duplicates == "last" else 0], key=lambda image: (time_of(image, clock), image.acquired))
-    kept: list[DicomImage] = []
-    same = SAME_TIME_MS if clock == "trigger" else 0
-    for image in chosen:
-        if not kept or time_of(image, clock) - time_of(kept[-1], clock) > same:
-            kept.append(image)
-        elif duplicates == "error":
-            fault = (
-                f"{place} has two images of {clock} {time_of(image, clock):g}: {kept[-1].path.name} and "
-                f"{image.path.name}"
-            )
-            raise InputError(where, fault, f"{remedy}; if they are phases, order them with --phases_by instance")
-        elif duplicates == "last":
-            kept[-1] = image
-    return kept
-
-
-def _without_copies(images: Sequence[DicomImage]) -> list[DicomImage]:
-    """Images without those that are the same object exported twice."""
-    found: dict[tuple, DicomImage] = {}
-    for k, image in enumerate(images):
-        found.setdefault((image.sop, image.frame, image.trigger_ms, image.instance) if image.sop else (k,), image)
-    return list(found.values())
-
-
-def _told_run(run: Sequence[DicomImage], runs: Sequence[Sequence[DicomImage]]) -> str:
-    image = run[0]
-    if len({other[0].series_key for other in runs}) > 1:
-        return image.told()
-    words = [f"acquisition {image.acquired[1]}", f"time {image.acquired[2]}", f"from {image.path.name} on"]
-    differ = [len({other[0].acquired[k] for other in runs}) > 1 for k in (1, 2)]
-    return f"{image.told()} {words[0] if differ[0] else words[1] if differ[1] else words[2]}"

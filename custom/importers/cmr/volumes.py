@@ -1,11 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Volumes that people have, as stacks: NIfTI and Analyze (also as .hdr/.img pairs), NRRD and MetaImage.
-
-NRRD and MetaImage are read by SimpleITK where it is installed (`pip install SimpleITK`, Apache 2.0). It is no
-requirement of this project: 50 MB to fetch and 260 MB on disk for two formats that few cardiac archives use.
-"""
+"""Volumes that people have, as stacks: NIfTI and Analyze (also as .hdr/.img pairs), NRRD and MetaImage."""
 
 from __future__ import annotations
 
@@ -19,6 +15,7 @@ from scipy.ndimage import label as connected
 
 from custom.errors import InputError
 from custom.geometry import through_plane_axis
+from custom.importers.cmr.itk import COPY_AGAIN, ITK, open_itk
 from custom.importers.notes import Doubt, phrase
 from custom.scans.header_repair import UNITS, load_mended
 from custom.scans.nifti import stored_header
@@ -27,10 +24,7 @@ from custom.scans.stacks import STACK_PERCENTILES
 from custom.scans.tissue import tissue_mask, tissue_range
 
 NIFTI = (".nii.gz", ".nii", ".hdr", ".img", ".hdr.gz", ".img.gz")
-ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 SUFFIXES = (*NIFTI, *ITK)
-_COPY_AGAIN = "copy or export the file again"
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -107,8 +101,8 @@ def read_volume(path: Path, axis: int | None = None, unit: str = "auto") -> Read
     """
     image, notes = _open(path, unit)
     shape = image.shape
-    while len(image.shape) > 4 and len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
+    if len(shape) > 4:
+        shape = (*shape[:3], *(size for size in shape[3:] if size != 1))
     if len(shape) > 4:
         fault = f"is a {len(shape)}D array {shape}, (X, Y, Z) or (X, Y, Z, T) is expected"
         raise InputError(path, fault, "split it into one file per series")
@@ -160,7 +154,7 @@ def read_mask(path: Path, unit: str = "auto") -> tuple[np.ndarray, np.ndarray]:
     try:
         values = np.asarray(image.dataobj)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(path, f"cannot be read to its end ({phrase(error)})", _COPY_AGAIN) from error
+        raise InputError(path, f"cannot be read to its end ({phrase(error)})", COPY_AGAIN) from error
     if values.dtype.kind not in "iufb" or not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
         raise InputError(path, "has values that are no numbers of structures", "give masks of 0 to 255")
     if not np.array_equal(values, np.rint(values)):
@@ -170,7 +164,7 @@ def read_mask(path: Path, unit: str = "auto") -> tuple[np.ndarray, np.ndarray]:
 
 def _open(path: Path, unit: str) -> tuple[nib.Nifti1Image, list[str]]:
     if path.name.lower().endswith(ITK):
-        return _open_itk(path)
+        return open_itk(path)
     try:
         mended = load_mended(path, None if unit == "auto" else unit)
     except InputError as error:
@@ -186,7 +180,7 @@ def _values(path: Path, image: nib.Nifti1Image) -> np.ndarray:
     try:
         return np.array(proxy.get_unscaled() if hasattr(proxy, "get_unscaled") else proxy, order="K")
     except (EOFError, OSError, ValueError, zlib.error) as error:
-        raise InputError(path, f"cannot be read to its end ({phrase(error)})", _COPY_AGAIN) from error
+        raise InputError(path, f"cannot be read to its end ({phrase(error)})", COPY_AGAIN) from error
 
 
 def _axis_doubts(affine: np.ndarray, axis: int) -> list[Doubt]:
@@ -215,44 +209,3 @@ def _check_finite(path: Path, slices: np.ndarray) -> None:
                 row, column = np.argwhere(parts == holes[0])[0]
                 where = f"first in slice {k + 1}, phase {t + 1} at {row}, {column}"
                 raise InputError(path, f"has NaN or Inf amid its values, {where}", "mend or remove that slice")
-
-
-def _open_itk(path: Path) -> tuple[nib.Nifti1Image, list[str]]:
-    try:
-        import SimpleITK as sitk
-    except ImportError as error:
-        kind = path.suffix.lstrip(".").upper()
-        remedy = "pip install SimpleITK, or save it as NIfTI (.nii.gz)"
-        raise InputError(path, f"is {kind}, which takes the package SimpleITK to read", remedy) from error
-    try:
-        sitk.ProcessObject.SetGlobalWarningDisplay(False)
-        image = sitk.ReadImage(str(path))
-        values = sitk.GetArrayFromImage(image)
-    except RuntimeError as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        reason = (lines[-1] if lines else type(error).__name__).replace(str(path), "the file")
-        raise InputError(path, f"cannot be read ({' '.join(reason.split())})", _COPY_AGAIN) from error
-    notes: list[str] = []
-    dimensions, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
-    values = np.moveaxis(values, -1, 0) if components > 1 else values
-    if components > 1:
-        if dimensions > 3 or (components in (3, 4) and values.dtype == np.uint8):
-            raise InputError(path, f"has {components} values in each voxel, gray is expected", "save one channel")
-        notes.append(Doubt(f"{components} values in each voxel are taken as phases of a cine"))
-    values = np.ascontiguousarray(values.transpose())  # (X, Y, Z) or (X, Y, Z, T)
-    affine = np.eye(4)
-    direction = np.array(image.GetDirection()).reshape(dimensions, dimensions)[:3, :3]
-    spacing = np.array(image.GetSpacing()[:3])
-    if dimensions < 3:
-        raise InputError(path, f"is an array {values.shape}, no stack", "give a stack of at least two slices")
-    affine[:3, :3], affine[:3, 3] = direction * spacing, image.GetOrigin()[:3]
-    affine = _LPS_TO_RAS @ affine
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-9:
-        raise InputError(path, "has no valid affine in its header", "set the voxel spacing in the header")
-    if np.array_equal(affine, _LPS_TO_RAS):
-        affine = np.eye(4)
-    nifti = nib.Nifti1Image(values, affine, dtype=values.dtype)
-    nifti.header.set_xyzt_units("mm")
-    nifti.set_qform(affine, "scanner")
-    nifti.set_sform(affine, "scanner")
-    return nifti, notes

@@ -71,13 +71,23 @@ def _frames(path: Path, dataset: Dataset, notes: list[str]) -> np.ndarray:
         raise unreadable(path, error) from error
     frames = decoded(path, dataset, pixel_array)
     if interpretation == "PALETTE COLOR":
+        _mend_palette(dataset)
         frames = decoded(path, dataset, lambda dataset: apply_color_lut(frames, dataset))
-        if frames.dtype == np.uint16:  # the value is in the high byte, or in the low one where the high one is empty
-            frames = (frames >> 8 if frames.max() > 255 else frames).astype(np.uint8)
+        if frames.dtype == np.uint16:  # the value is in the high byte, or lower where that is empty: 12 bits, 8 bits
+            frames = (frames >> next(k for k in (0, 4, 8) if frames.max() >> k < 256)).astype(np.uint8)
     elif interpretation == "MONOCHROME1":
         frames = ~frames if dataset.PixelRepresentation else 2**dataset.BitsStored - 1 - frames
     colour = dataset.get("SamplesPerPixel", 1) > 1 or interpretation == "PALETTE COLOR"
     return frames[None] if frames.ndim == (3 if colour else 2) else frames
+
+
+def _mend_palette(dataset: Dataset) -> None:
+    """Say 16 bits where tables of words are said to have fewer: the standard knows 8 and 16, exports say 12."""
+    for colour in ("Red", "Green", "Blue"):
+        descriptor = dataset.get(f"{colour}PaletteColorLookupTableDescriptor")
+        words = dataset.get(f"{colour}PaletteColorLookupTableData")
+        if descriptor and words and descriptor[2] not in (8, 16) and len(words) == 2 * descriptor[0]:
+            setattr(dataset, f"{colour}PaletteColorLookupTableDescriptor", [*descriptor[:2], 16])
 
 
 def _count_frames(dataset: Dataset, notes: list[str]) -> None:
@@ -98,7 +108,8 @@ def _spacing(dataset: Dataset, polar: bool, notes: list[str]) -> float | None:
         stated["ALinePixelSpacing"] = (depth,)
     if not polar:
         for name, holder in (("PixelSpacing", dataset), ("PixelMeasuresSequence", measures)):
-            pair = tuple(_positive(value) for value in holder.get("PixelSpacing") or ())
+            # pydicom gives an element of one value as a number
+            pair = tuple(_positive(value) for value in np.atleast_1d(holder.get("PixelSpacing") or []).tolist())
             if len(pair) == 2 and all(pair):
                 stated[name] = (pair[1], pair[0])
         if pair := region_spacing(dataset, notes):

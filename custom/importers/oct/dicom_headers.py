@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset
+from pydicom.uid import UID
 
 from custom.importers.dicom_files import open_dicom
 
@@ -72,6 +73,8 @@ def _reason(path: Path, dataset: Dataset) -> str:
         return "is the index of a DICOM disc"
     if not dataset.get("Rows") and (dataset.get("SOPClassUID") or media or not len(dataset)):
         said = media or dataset.get("SOPClassUID")
+        if said and UID(said).name.endswith("Image Storage"):
+            return ""  # an image that ends within its header, for reading to say
         return "holds no pixels (a report, a presentation state or the like)" if said else _nothing(path)
     if what := OTHERS.get(str(dataset.get("Modality") or "")):
         return f"is {what}, no pullback; give it alone as --input if it is one"

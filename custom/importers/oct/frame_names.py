@@ -15,7 +15,7 @@ from custom.errors import InputError
 from custom.importers.notes import Doubt
 
 MASK_WORDS = re.compile(
-    r"(^|[^a-z])(masks?|seg|segs|segmentations?|labels?|gt|ground_?truth|annot\w*|contours?|overlays?|pred|predictions?)"
+    r"(^|[^a-z])(masks?|seg|segs|segmentations?|labels?|gt|ground_?truth|annot\w*|contours?|rois?|overlays?|pred|predictions?)"
     r"([^a-z]|$)"
 )
 """In a name, in small letters: it is drawn upon an image, not an image."""
@@ -83,7 +83,8 @@ def frame_series(
     _check_one_kind(folder, several)
     if len(several) > 1:
         names = ", ".join(found.name for found in several[:4])
-        told = Doubt(f"the folder holds {len(several)} series of numbers, {names}: each is a pullback (--frame_names)")
+        each = "each is a pullback (--frame_names), all of one patient (--patient_from file makes each one)"
+        told = Doubt(f"the folder holds {len(several)} series of numbers, {names}: {each}")
         several = [replace(found, doubts=(*found.doubts, told)) for found in several]
     if masks:
         told = Doubt(f"{sum(len(m.paths) for m in masks)} images named like masks ({masks[0].name}) are left out")

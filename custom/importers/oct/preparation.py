@@ -95,7 +95,7 @@ class Preparation:
         fate = Fate(source.path, source.place(), source.patient)
         fate.notes += [f"patient {source.patient}, by {source.patient_from}", *source.doubts]
         try:
-            self._convert(source, name or output_name(source), fate)
+            self._convert(source, name, fate)
         except (InputError, OSError) as error:
             fate.fault = _line(error)
         except MemoryError as error:
@@ -121,12 +121,25 @@ class Preparation:
             return False
         return said.get("source_sha256") == source.sha256()
 
-    def _convert(self, source: OctSource, name: str, fate: Fate) -> None:
-        output = self.folder / f"{name}{self.suffix}"
+    def _output(self, source: OctSource, name: str | None, sha256: str, fate: Fate) -> Path:
+        """The file to write, which is that of no other source, in this run or an earlier one."""
+        wanted, number = name or output_name(source), 1
+        output = self.folder / f"{wanted}{self.suffix}"
+        while output.name in self._names or _is_of_another(output, sha256, place_of(source.path)):
+            if name:
+                fault = f"would be {output.name}, which another source is"
+                raise InputError(source.path, fault, "rename one of them, or choose another --output_dir")
+            number += 1
+            output = self.folder / f"{wanted}-{number}{self.suffix}"
+        if number > 1:
+            told = f"{wanted} is the name of another source or file: this one becomes {wanted}-{number}"
+            remedy = "if two patients share it, give --input the folder around both"
+            fate.notes.append(Doubt(f"{told}, of patient {source.patient}; {remedy}"))
+        return output
+
+    def _convert(self, source: OctSource, name: str | None, fate: Fate) -> None:
         sha256 = source.sha256()
-        if output.name in self._names or _is_of_another(output, sha256, place_of(source.path)):
-            fault = f"would be {output.name}, which another source is"
-            raise InputError(source.path, fault, "rename one of them, or choose another --output_dir")
+        output = self._output(source, name, sha256, fate)
         read = self._part(source, read_source(source, self.finding.label_like))
         pullback = convert(source.path, read, self.options, self.mask)
         fate.notes += pullback.notes

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ ARRAYS = (".npz", ".npy")
 MAX_LABELS = 8
 """Whole values that a label map has at most; frames have more."""
 SAMPLED_FRAMES = 8
+# tifffile says in lines of its own what the errors here say in one.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 def read_source(source: OctSource, label_like: str = "refuse", take_synthetic: bool = False) -> SourcePullback:
@@ -72,6 +75,8 @@ def _decode(path: Path, reader: Callable[[Path], np.ndarray]) -> np.ndarray:
     try:
         return reader(path)
     except Exception as error:
+        if "Could not find a backend" in str(error):  # imageio advises more backends, whatever the file is
+            error = ValueError(f"it is no {path.suffix.lstrip('.').upper()} inside, or damaged")
         raise unreadable(path, error) from error
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from custom.errors import InputError
-from custom.importers.dicom_files import is_dicom
+from custom.importers.dicom_files import NAMED_DICOM, NO_DICOM, is_dicom
 from custom.importers.notes import Doubt
 from custom.importers.oct.dicom_headers import DicomHeader, read_header
 from custom.importers.oct.frame_names import (
@@ -109,6 +109,8 @@ def _in_folder(
             continue
         if path.suffix.lower() in (*ARRAYS, *IMAGES):
             found.append(OctSource(path, (path,), (*words, path.stem)))
+        elif path.suffix.lower() in NAMED_DICOM and not is_dicom(path):
+            found.append(InputError(path, NO_DICOM, "export it again, or take it away"))
         elif not is_dicom(path):
             left_out.append((path, NO_FORMAT))
         else:

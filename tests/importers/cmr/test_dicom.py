@@ -12,8 +12,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, MRImageStorage
+from pydicom.uid import JPEG2000Lossless
 
 from custom.errors import InputError
 from custom.importers.cmr.series import DicomOptions
@@ -21,13 +20,11 @@ from custom.importers.cmr.sources import find_sources
 from custom.importers.cmr.study import read_source
 from custom.importers.cmr.zips import unpacked
 from custom.scans.stacks import write_stack
+from tests.importers.cmr.dicoms import COLUMNS, FRAME, ROWS, mr_dataset, position_of, write
 
-FRAME = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
-FRAME[2] = np.cross(FRAME[0], FRAME[1])
 REAL = next(
     (p for p in (p / "shared/data" for p in Path(__file__).resolve().parents) if p.is_dir()), Path("shared/data")
 )
-ROWS, COLUMNS = 12, 10
 
 
 def value_of(row, column, k, t):
@@ -36,42 +33,14 @@ def value_of(row, column, k, t):
 
 def save(path, k, t, depth=None, **changes):
     """One image of slice `k` and phase `t` of an oblique cine; pixel values tell where they belong."""
-    row, column = np.indices((ROWS, COLUMNS))
-    dataset = pydicom.Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = changes.pop("syntax", ExplicitVRLittleEndian)
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = MRImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = pydicom.uid.generate_uid()
-    position = FRAME[2] * (8.0 * k if depth is None else depth) + [5, -30, 60]
     fields = {
-        "Modality": "MR",
         "PatientID": "secret",
-        "StudyInstanceUID": "1.2",
-        "SeriesInstanceUID": "1.2.3",
-        "SeriesNumber": 4,
-        "SeriesDescription": "cine sax",
-        "ImageType": ["ORIGINAL", "PRIMARY", "M"],
-        "ImageOrientationPatient": [round(float(c), 6) for c in FRAME[:2].ravel()],
-        "ImagePositionPatient": [round(float(p), 4) for p in position],
-        "PixelSpacing": [1.5, 1.25],
+        "ImagePositionPatient": position_of(8.0 * k if depth is None else depth),
         "TriggerTime": 30.5 * t,
         "InstanceNumber": 50 * t + k,
-        "Rows": ROWS,
-        "Columns": COLUMNS,
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": 16,
-        "BitsStored": 16,
-        "HighBit": 15,
-        "PixelRepresentation": 1,
-        "PixelData": value_of(row, column, k, t).astype(np.int16).tobytes(),
     }
-    for name, value in {**fields, **changes}.items():
-        if value is not None:
-            setattr(dataset, name, value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
+    pixels = value_of(*np.indices((ROWS, COLUMNS)), k, t)
+    return write(path, mr_dataset(pixels, **{**fields, **changes}))
 
 
 def save_cine(folder, slices=5, phases=3, **changes):

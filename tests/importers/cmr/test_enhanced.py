@@ -6,20 +6,16 @@
 from __future__ import annotations
 
 import numpy as np
-import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import EnhancedMRImageStorage
 
 from custom.errors import InputError
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.sources import find_sources
 from custom.importers.cmr.study import read_source
-
-FRAME = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
-FRAME[2] = np.cross(FRAME[0], FRAME[1])
-ROWS, COLUMNS = 12, 10
+from tests.importers.cmr.dicoms import COLUMNS, FRAME, ORIENTATION, ROWS, mr_dataset, position_of, write
 
 
 def value_of(row, column, k, t):
@@ -35,31 +31,21 @@ def group(name, **fields):
 
 def save(path, places, slope=None, **changes):
     """A file whose frames are the slices and phases `(k, t)` of `places`."""
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = EnhancedMRImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = pydicom.uid.generate_uid()
     row, column = np.indices((ROWS, COLUMNS))
     fields = {
-        "Modality": "MR", "PatientID": "secret", "StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.3",
-        "SeriesNumber": 4, "SeriesDescription": "cine sax", "ImageType": ["ORIGINAL", "PRIMARY", "CARDIAC", "NONE"],
-        "InstanceNumber": 1, "Rows": ROWS, "Columns": COLUMNS, "SamplesPerPixel": 1, "NumberOfFrames": len(places),
-        "PhotometricInterpretation": "MONOCHROME2", "BitsAllocated": 16, "BitsStored": 16, "HighBit": 15,
-        "PixelRepresentation": 0,
-        "PixelData": np.stack([value_of(row, column, k, t) for k, t in places]).astype(np.uint16).tobytes(),
+        "PatientID": "secret", "ImageType": ["ORIGINAL", "PRIMARY", "CARDIAC", "NONE"], "InstanceNumber": 1,
+        "NumberOfFrames": len(places), "PixelRepresentation": 0, "PixelSpacing": None, "ImageOrientationPatient": None,
     }  # fmt: skip
     shared = dict(
         [
             group("PixelMeasuresSequence", PixelSpacing=[1.5, 1.25], SliceThickness=8),
-            group("PlaneOrientationSequence", ImageOrientationPatient=[round(float(c), 6) for c in FRAME[:2].ravel()]),
+            group("PlaneOrientationSequence", ImageOrientationPatient=ORIENTATION),
         ]
     )
     frames = []
     for n, (k, t) in enumerate(places):
-        position = [round(float(p), 4) for p in FRAME[2] * 8.0 * k + [5, -30, 60]]
         groups = [
-            group("PlanePositionSequence", ImagePositionPatient=position),
+            group("PlanePositionSequence", ImagePositionPatient=position_of(8.0 * k)),
             group("CardiacSynchronizationSequence", NominalCardiacTriggerDelayTime=30.5 * t),
             group("FrameContentSequence", TemporalPositionIndex=t + 1, FrameAcquisitionNumber=1),
         ]
@@ -72,11 +58,8 @@ def save(path, places, slope=None, **changes):
     for name, value in shared.items():
         setattr(fields["SharedFunctionalGroupsSequence"][0], name, value)
     fields["PerFrameFunctionalGroupsSequence"] = Sequence(frames)
-    for name, value in {**fields, **changes}.items():
-        setattr(dataset, name, value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
+    pixels = np.stack([value_of(row, column, k, t) for k, t in places])
+    return write(path, mr_dataset(pixels, EnhancedMRImageStorage, **{**fields, **changes}))
 
 
 PLACES = [(k, t) for k in range(5) for t in range(3)]

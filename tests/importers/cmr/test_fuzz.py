@@ -18,9 +18,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import FileMetaDataset
 from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from custom.importers.cmr.dicom_headers import TAGS
 from custom.importers.cmr.dicom_options import DicomOptions
@@ -28,12 +26,11 @@ from custom.importers.cmr.preparation import Preparation
 from custom.importers.cmr.scan import ConversionOptions
 from custom.importers.cmr.sources import find_sources
 from custom.importers.cmr.volumes import VolumeOptions
+from tests.importers.cmr.dicoms import COLUMNS, FRAME, ROWS, mr_dataset, position_of, write
 
 COUNT = int(os.environ.get("FUZZ", "60"))
 MAX_SECONDS = 5.0
-SLICES, PHASES, ROWS, COLUMNS = 5, 2, 12, 10
-FRAME = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
-FRAME[2] = np.cross(FRAME[0], FRAME[1])
+SLICES, PHASES = 5, 2
 WILD = ["", "0", "-1", "1e30", "-1e-30", "nan", "inf", "abc", "1\\2\\3\\4\\5\\6\\7", "0\\0", "2.5", "99999", "\\", " "]
 INTENSITY = {"RescaleSlope", "RescaleIntercept", "PixelPaddingValue", "PixelPaddingRangeLimit", "PixelRepresentation"}
 GEOMETRY = {"PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient"}
@@ -41,29 +38,14 @@ GEOMETRY = {"PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient"}
 
 
 def header(k, t):
-    dataset = pydicom.Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = MRImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = f"1.2.{k}.{t}"
     pixels = 1000 + np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS) + 150 * k + 20 * t
-    for name, value in {
-        "Modality": "MR", "PatientID": "P", "StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.3", "SeriesNumber": 4,
-        "SeriesDescription": "cine sax", "ImageType": ["ORIGINAL", "PRIMARY", "M"], "PixelSpacing": [1.5, 1.25],
-        "ImageOrientationPatient": [round(float(c), 6) for c in FRAME[:2].ravel()],
-        "ImagePositionPatient": [round(float(p), 4) for p in FRAME[2] * 8.0 * k + [5, -30, 60]],
-        "TriggerTime": 30.5 * t, "InstanceNumber": 10 * k + t + 1, "AcquisitionNumber": 1, "AcquisitionTime": "120000",
-        "EchoTime": 1.5, "Rows": ROWS, "Columns": COLUMNS, "SamplesPerPixel": 1, "BitsAllocated": 16, "BitsStored": 16,
-        "HighBit": 15, "PixelRepresentation": 1, "PhotometricInterpretation": "MONOCHROME2",
-        "PixelData": pixels.astype(np.int16).tobytes(),
-    }.items():  # fmt: skip
-        setattr(dataset, name, value)
+    fields = {
+        "SOPInstanceUID": f"1.2.{k}.{t}", "ImagePositionPatient": position_of(8.0 * k), "TriggerTime": 30.5 * t,
+        "InstanceNumber": 10 * k + t + 1, "AcquisitionNumber": 1, "AcquisitionTime": "120000", "EchoTime": 1.5,
+    }  # fmt: skip
+    dataset = mr_dataset(pixels, **fields)
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     return dataset
-
-
-def write(path, dataset):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset.save_as(path, enforce_file_format=True)
 
 
 def mutate(dataset, rng):

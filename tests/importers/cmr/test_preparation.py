@@ -192,3 +192,22 @@ def test_a_foreign_datalist_is_not_replaced(tmp_path):
     # The remedy works.
     (tmp_path / "datalist.json").rename(tmp_path / "other.json")
     assert listed(grow(tmp_path, [entry("a", "P")], {}, "0.8,0.1,0.1")[0])["training"] == ["a"]
+
+
+def test_files_of_one_name_in_two_formats_are_two_scans(tmp_path):
+    data = [save(tmp_path / f"in/P1{suffix}", seed) for seed, suffix in enumerate((".nii", ".nii.gz"))]
+    for _ in range(2):
+        fates = prepare(tmp_path / "in", tmp_path / "out")
+        images = [fate.entries[0]["image"] for fate in fates]
+        assert images == ["P1.nii.gz", "P1-2.nii.gz"]
+        for name, values in zip(images, data, strict=True):
+            np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "out" / name).dataobj), values)
+
+
+def test_the_mask_of_bids_goes_with_its_image(tmp_path):
+    folder = tmp_path / "in/sub-01/ses-1/anat"
+    save(folder / "sub-01_ses-1_cine.nii.gz")
+    mask = nib.Nifti1Image(np.ones((20, 16, 5), np.uint8), np.diag([1.4, 1.4, 8, 1]))
+    nib.save(mask, folder / "sub-01_ses-1_label-heart_mask.nii.gz")
+    (fate,) = prepare(tmp_path / "in", tmp_path / "out")
+    assert "label" in fate.entries[0] and fate.entries[0]["patient"] == "sub-01"

@@ -13,8 +13,6 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from custom.errors import InputError
 from custom.importers.cmr.dicom_options import DicomOptions
@@ -22,29 +20,18 @@ from custom.importers.cmr.preparation import Preparation
 from custom.importers.cmr.scan import ConversionOptions
 from custom.importers.cmr.sources import find_sources
 from custom.importers.cmr.volumes import VolumeOptions
+from tests.importers.cmr.dicoms import mr_dataset, write
 
 
 def image(path, k, t=0, offset=(0.0, 0.0), tilt=0.0, **tags):
     """A DICOM image of slice `k` and phase `t`, axial, displaced by `offset` mm, tilted by `tilt` degrees."""
-    dataset = pydicom.Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = MRImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = pydicom.uid.generate_uid()
     c, s = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
-    pixels = 1000 + np.arange(120).reshape(12, 10) + 150 * k + 20 * t
     fields = {
-        "Modality": "MR", "PatientID": "P", "StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.3", "SeriesNumber": 4,
-        "SeriesDescription": "sax", "ImageType": ["ORIGINAL", "PRIMARY", "M"], "PixelSpacing": [1.5, 1.5],
-        "ImageOrientationPatient": [1, 0, 0, 0, c, s], "ImagePositionPatient": [*offset, 8.0 * k],
-        "TriggerTime": 40 * t, "InstanceNumber": 10 * k + t + 1, "Rows": 12, "Columns": 10, "SamplesPerPixel": 1,
-        "BitsAllocated": 16, "BitsStored": 16, "HighBit": 15, "PixelRepresentation": 1,
-        "PhotometricInterpretation": "MONOCHROME2", "PixelData": pixels.astype(np.int16).tobytes(),
+        "SeriesDescription": "sax", "PixelSpacing": [1.5, 1.5], "ImageOrientationPatient": [1, 0, 0, 0, c, s],
+        "ImagePositionPatient": [*offset, 8.0 * k], "TriggerTime": 40 * t, "InstanceNumber": 10 * k + t + 1,
     }  # fmt: skip
-    for name, value in {**fields, **tags}.items():
-        setattr(dataset, name, value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset.save_as(path, enforce_file_format=True)
+    pixels = 1000 + np.arange(120).reshape(12, 10) + 150 * k + 20 * t
+    write(path, mr_dataset(pixels, **{**fields, **tags}))
 
 
 def stack(folder, slices=range(6), **tags):

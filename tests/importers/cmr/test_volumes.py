@@ -259,3 +259,17 @@ def test_without_simpleitk_its_name_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
     (tmp_path / "a.nrrd").write_text("NRRD0004\n")
     assert "pip install SimpleITK, or save it as NIfTI" in refusal(Path(tmp_path / "a.nrrd"))
+
+
+def test_label_maps_with_fractions_are_asked_about(tmp_path):
+    for scale, offset in ((1 / 3, 0), (1, 1e-7), (0.5, -1)):
+        labels = ((values() % 4) * scale + offset).astype(np.float32)
+        with pytest.raises(InputError, match="as a label map does"):
+            check_is_image(tmp_path / "a.nii", read_volume(save(tmp_path / "a.nii", labels)).slices)
+
+
+def test_axes_of_one_element_are_left_out_wherever_they_are(tmp_path):
+    save(tmp_path / "a.nii", values(3)[:, :, :, None])
+    np.testing.assert_array_equal(as_file(read_volume(tmp_path / "a.nii"), 3), values(3))
+    save(tmp_path / "b.nii", values()[..., None, None])
+    np.testing.assert_array_equal(as_file(read_volume(tmp_path / "b.nii")), values())

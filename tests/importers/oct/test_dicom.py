@@ -99,3 +99,20 @@ def test_files_of_one_frame_are_put_together(tmp_path, discs, save_dicom):
     save_dicom(paths[1], frames[:1, :40])
     with pytest.raises(InputError, match="put each pullback into its own folder"):
         read_dicom(paths)
+
+
+@pytest.mark.parametrize(("bits", "scale"), [(8, 1), (16, 1), (16, 256), (16, 257), (12, 16), (16, 16)])
+def test_palettes_of_8_and_12_bits_in_words_are_as_those_of_8(tmp_path, discs, save_dicom, bits, scale):
+    table = np.arange(256) ** 2 // 255
+    fields = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for colour in ("Red", "Green", "Blue"):
+        fields[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, bits]
+        fields[f"{colour}PaletteColorLookupTableData"] = (table * scale).astype("<u2").tobytes()
+    save_dicom(tmp_path / "a.dcm", discs(), **fields)
+    found = read_dicom([tmp_path / "a.dcm"]).frames
+    np.testing.assert_array_equal(found, np.repeat(table[discs()][..., None], 3, axis=3))
+
+
+def test_a_spacing_of_one_number_states_nothing(tmp_path, discs, save_dicom):
+    save_dicom(tmp_path / "a.dcm", discs(), PixelSpacing=0.05)
+    assert read_dicom([tmp_path / "a.dcm"]).pixel_spacing_mm is None

@@ -21,7 +21,7 @@ def test_frames_are_in_the_order_of_their_numbers():
     assert series_of(["f10.png", "f2.png", "f1.png"])[0] == {"f#": ["f1.png", "f2.png", "f10.png"]}
 
 
-@pytest.mark.parametrize("drawn", ["f{}_mask.png", "seg_{}.png", "f{}-lumen-contour.png", "GT{}.png"])
+@pytest.mark.parametrize("drawn", ["f{}_mask.png", "f{}_roi.png", "seg_{}.png", "f{}-lumen-contour.png", "GT{}.png"])
 def test_masks_beside_frames_are_left_out(drawn):
     names = [name.format(k) for k in range(3) for name in ("f{}.png", drawn)]
     found, left_out, (series,) = series_of(names)

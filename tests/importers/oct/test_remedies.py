@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
@@ -154,15 +157,23 @@ def test_one_frame_is_sent_to_its_folder(tmp_path, caplog):
     prepare(str(tmp_path / "p"), str(tmp_path / "out2"))
 
 
-def test_a_name_that_is_taken_is_freed_by_renaming(tmp_path, caplog):
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir()
-        np.save(tmp_path / folder / "a.npy", frames() + (folder == "two"))
-    assert faults_of(tmp_path / "one", caplog, {}) == []
-    (fault,) = faults_of(tmp_path / "two", caplog, {})
-    assert "rename one of them" in fault
-    rename("a.npy", "b.npy")(tmp_path / "two")
-    assert faults_of(tmp_path / "two", caplog, {}) == []
+def test_patients_of_one_name_prepared_one_by_one_are_both_kept(tmp_path, caplog):
+    for k, folder in enumerate(("one", "two")):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        np.save(tmp_path / "in" / folder / "a.npy", frames() + k)
+    for folder in ("one", "two", "one", "two"):  # again, each finds its own
+        prepare(str(tmp_path / "in" / folder), str(tmp_path / "out"), to="keep", layout="polar")
+    highest = [np.asarray(nib.load(tmp_path / "out" / name).dataobj).max() for name in ("a.nii.gz", "a-2.nii.gz")]
+    assert highest[1] == highest[0] + 1 and len(list((tmp_path / "out").glob("*.nii.gz"))) == 2
+    assert sorted(images_in(tmp_path / "out")) == ["a-2.nii.gz", "a.nii.gz"]
+    assert "a is the name of another source or file: this one becomes a-2" in caplog.text
+    prepare(str(tmp_path / "in"), str(tmp_path / "both"), to="keep", layout="polar")  # what the line advises
+    assert images_in(tmp_path / "both") == {"one_a.nii.gz": "one", "two_a.nii.gz": "two"}
+
+
+def images_in(folder):
+    listed = json.loads((folder / "datalist.json").read_text())
+    return {entry["image"]: entry["patient"] for part in listed.values() for entry in part}
 
 
 @pytest.mark.parametrize(("options", "told"), [

@@ -129,3 +129,26 @@ def test_a_path_that_the_expression_misses_costs_one_source(tmp_path, discs):
     assert [type(item).__name__ for item in found] == ["OctSource", "InputError"]
     with pytest.raises(InputError, match="--patient_regex: is not an expression"):
         find_sources(tmp_path, FindOptions(patient_regex="("))
+
+
+def test_damaged_dicom_files_are_faults_and_no_notes(tmp_path, discs, save_dicom):
+    save_dicom(tmp_path / "a.dcm", discs(), PatientID="A")
+    save_dicom(tmp_path / "cut.dcm", discs(), PatientID="A")
+    (tmp_path / "cut.dcm").write_bytes((tmp_path / "cut.dcm").read_bytes()[:300])
+    (tmp_path / "text.dcm").write_text("no DICOM " * 50)
+    left_out = []
+    found = find_sources(tmp_path, FindOptions(), left_out)
+    told = [str(item) for item in found if isinstance(item, InputError)]
+    assert len(told) == 1 and "text.dcm: is no DICOM file, whatever its name says" in told[0] and not left_out
+    (cut,) = [item for item in found if not isinstance(item, InputError) and item.path.name == "cut.dcm"]
+    with pytest.raises(InputError, match="cannot be read"):
+        read_source(cut)
+
+
+def test_a_damaged_image_is_not_sent_for_more_decoders(tmp_path, discs, save_images):
+    save_images(tmp_path / "p", ["1.png", "2.png"], discs(2))
+    (tmp_path / "p/2.png").write_bytes(b"\x89PNG broken")
+    (source,) = found_in(tmp_path)[0].values()
+    with pytest.raises(InputError, match="it is no PNG inside, or damaged") as caught:
+        read_source(source)
+    assert "pip install" not in str(caught.value)

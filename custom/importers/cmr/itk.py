@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""NRRD and MetaImage, read by SimpleITK where it is installed (`pip install SimpleITK`, Apache 2.0).
+
+It is no requirement of this project: 50 MB to fetch and 260 MB on disk for two formats that few cardiac archives use.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from custom.errors import InputError
+from custom.importers.notes import Doubt
+
+ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
+COPY_AGAIN = "copy or export the file again"
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def open_itk(path: Path) -> tuple[nib.Nifti1Image, list[str]]:
+    """A volume as a NIfTI image in memory, and guesses.
+
+    Raises:
+        InputError: SimpleITK is not installed, or the file cannot be read, is in colour, or is no stack.
+    """
+    try:
+        import SimpleITK as sitk
+    except ImportError as error:
+        kind = path.suffix.lstrip(".").upper()
+        remedy = "pip install SimpleITK, or save it as NIfTI (.nii.gz)"
+        raise InputError(path, f"is {kind}, which takes the package SimpleITK to read", remedy) from error
+    try:
+        sitk.ProcessObject.SetGlobalWarningDisplay(False)
+        image = sitk.ReadImage(str(path))
+        values = sitk.GetArrayFromImage(image)
+    except RuntimeError as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        reason = (lines[-1] if lines else type(error).__name__).replace(str(path), "the file")
+        raise InputError(path, f"cannot be read ({' '.join(reason.split())})", COPY_AGAIN) from error
+    notes: list[str] = []
+    dimensions, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
+    values = np.moveaxis(values, -1, 0) if components > 1 else values
+    if components > 1:
+        if dimensions > 3 or (components in (3, 4) and values.dtype == np.uint8):
+            raise InputError(path, f"has {components} values in each voxel, gray is expected", "save one channel")
+        notes.append(Doubt(f"{components} values in each voxel are taken as phases of a cine"))
+    values = np.ascontiguousarray(values.transpose())  # (X, Y, Z) or (X, Y, Z, T)
+    affine = np.eye(4)
+    direction = np.array(image.GetDirection()).reshape(dimensions, dimensions)[:3, :3]
+    spacing = np.array(image.GetSpacing()[:3])
+    if dimensions < 3:
+        raise InputError(path, f"is an array {values.shape}, no stack", "give a stack of at least two slices")
+    affine[:3, :3], affine[:3, 3] = direction * spacing, image.GetOrigin()[:3]
+    affine = _LPS_TO_RAS @ affine
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-9:
+        raise InputError(path, "has no valid affine in its header", "set the voxel spacing in the header")
+    if np.array_equal(affine, _LPS_TO_RAS):
+        affine = np.eye(4)
+    nifti = nib.Nifti1Image(values, affine, dtype=values.dtype)
+    nifti.header.set_xyzt_units("mm")
+    nifti.set_qform(affine, "scanner")
+    nifti.set_sform(affine, "scanner")
+    return nifti, notes
