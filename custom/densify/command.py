@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def densify(
     from custom.importers.oct.conversion import ConversionOptions
     from custom.importers.prepared import Preparer
     from custom.importers.studies import LeftOut, find_studies
+    from custom.inferers.claims import Claims
     from custom.scans.nifti import check_output_dir
 
     if factor is not None and spacing is not None:
@@ -103,11 +105,12 @@ def densify(
     if len(left_out) > MAX_TOLD:
         logger.info("left out %d more, all in sources.csv", len(left_out) - MAX_TOLD)
     folder = check_output_dir(out)
-    run = Run(root, folder, Preparer(folder, pullbacks, options.get("slice_axis")), evaluators, page, dicom)
-    with logging_redirect_tqdm():
-        for study in tqdm(studies, desc="studies", unit="study", disable=len(studies) == 1):
-            run.do(study)
-    run.write_fates(left_out)
+    asked = {**options, "factor": factor, "spacing": spacing, "method": method, "page": page, "dicom": dicom}
+    with Claims(folder, {"options": {**asked, **asdict(pullbacks)}}) as claims, logging_redirect_tqdm():
+        run = Run(root, folder, Preparer(folder, pullbacks, options.get("slice_axis")), evaluators, claims, page, dicom)
+        run.expect(studies)
+        run.do(tqdm(studies, desc="studies", unit="study", disable=len(studies) == 1))
+        run.write_fates(left_out)
     logger.info(run.summary())
     if run.failures:
         sys.exit(SOME_FAILED)
