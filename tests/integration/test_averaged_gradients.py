@@ -17,7 +17,6 @@ BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "motion"
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 PHANTOM = {"num_phases": 2, "matrix": 48, "pixel_mm": 3.0, "pitch_mm": 4.0, "extent_mm": 32.0}
 BATCH = 4
-TRAIN = "$@session.run([@train#trainer], @trained)"
 #: Where an iteration ends, each process leaves the gradients that its optimizer used, and the loss of its own share.
 KEEP = (
     "$torch.save({'loss': @train#trainer.state.output[0]['loss'].detach(), "
@@ -34,7 +33,7 @@ def train(folder, launcher=(), overlays=(), **options):
     options = {
         "config_file": configs, "phantom_dir": folder / "phantom", "output_dir": folder / "run", "crop_size": [32, 32],
         "ckpt_dir": folder / "models", "pretrained": BUNDLE / "models" / "model.pt", "phantom_patients": 4,
-        "epochs": 1, "epoch_length": 1, "val_interval": 2, "log_every": 1, "run": [TRAIN, KEEP],
+        "epochs": 1, "epoch_length": 1, "val_interval": 2, "log_every": 1,
         **{f"phantom#{name}": value for name, value in PHANTOM.items()}, **options,
     }  # fmt: skip
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
@@ -52,9 +51,10 @@ def train(folder, launcher=(), overlays=(), **options):
 def test_two_processes_average_to_the_gradients_of_one(tmp_path):
     (tmp_path / "two").mkdir()
     (tmp_path / "one").mkdir()
-    first, second = train(tmp_path / "two", TORCHRUN, ["multi_gpu_train.json"], batch_size=BATCH // 2)
+    ends = [KEEP, "$torch.distributed.destroy_process_group()"]
+    first, second = train(tmp_path / "two", TORCHRUN, ["multi_gpu_train.json"], batch_size=BATCH // 2, finalize=ends)
     (tmp_path / "two" / "phantom").rename(tmp_path / "one" / "phantom")
-    (whole,) = train(tmp_path / "one", batch_size=BATCH)
+    (whole,) = train(tmp_path / "one", batch_size=BATCH, run=["$@session.run([@train#trainer], @trained)", KEEP])
 
     assert abs(first["loss"] - second["loss"]) > 1e-4, "each process has its own share"
     torch.testing.assert_close((first["loss"] + second["loss"]) / 2, whole["loss"])
