@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -87,6 +88,7 @@ def densify(
     from custom.importers.oct.conversion import ConversionOptions
     from custom.importers.prepared import Preparer
     from custom.importers.studies import LeftOut, find_studies
+    from custom.inferers.claims import Claims
     from custom.inferers.settings import is_on
     from custom.scans.nifti import check_output_dir
 
@@ -108,14 +110,18 @@ def densify(
     if len(left_out) > MAX_TOLD:
         logger.info("left out %d more, all in sources.csv", len(left_out) - MAX_TOLD)
     rehearsed = is_on(options.get("dry_run", False))
+    asked = {**options, "factor": factor, "spacing": spacing, "method": method, "page": page, "dicom": dicom}
     with logging_redirect_tqdm(), TemporaryDirectory() as temporary:
         folder = Path(out) if rehearsed else check_output_dir(out)
-        prepare = Preparer(Path(temporary) if rehearsed else folder, pullbacks, options.get("slice_axis"))
-        run = Run(root, folder, prepare, evaluators, page, dicom)
-        for study in tqdm(studies, desc="studies", unit="study", disable=len(studies) == 1):
-            run.do(study)
-    if not rehearsed:
-        run.write_fates(left_out)
+        work = Path(temporary) if rehearsed else folder
+        with Claims(work, {"options": {**asked, **asdict(pullbacks)}}) as claims:
+            run = Run(
+                root, folder, Preparer(work, pullbacks, options.get("slice_axis")), evaluators, claims, page, dicom
+            )
+            run.expect(studies)
+            run.do(tqdm(studies, desc="studies", unit="study", disable=len(studies) == 1))
+            if not rehearsed:
+                run.write_fates(left_out)
     logger.info("dry run: nothing was written" if rehearsed else run.summary())
     if run.failures:
         sys.exit(SOME_FAILED)

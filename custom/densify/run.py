@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from custom.densify.method import StudyInterpolator
@@ -17,6 +18,8 @@ from custom.exporters.dicom import write_dicom_series
 from custom.importers.intake import place_of, write_fates
 from custom.importers.prepared import Prepared, Preparer, slice_axis_of
 from custom.importers.studies import LeftOut, Study
+from custom.inferers.claims import Claims
+from custom.inferers.folder import WAIT_SECONDS
 from custom.scans.nifti import stem
 
 logger = logging.getLogger(__name__)
@@ -32,6 +35,7 @@ class Run:
         folder: of the outputs.
         prepare: what makes NIfTI of a study.
         evaluators: for each kind of study.
+        claims: what shares the studies out among the processes that are at work in the folder.
         page: whether pages are written.
         dicom: whether studies that come as DICOM get a derived series.
 
@@ -46,41 +50,86 @@ class Run:
         folder: Path,
         prepare: Preparer,
         evaluators: Mapping[str, StudyInterpolator],
+        claims: Claims,
         page: bool = True,
         dicom: bool = True,
     ) -> None:
         self.base = root if root.is_dir() else root.parent
         self.folder, self.prepare, self.evaluators, self.page = folder, prepare, evaluators, page
-        self.dicom = dicom
+        self.claims, self.dicom = claims, dicom
         self.failures: list[str] = []
         self.pages: list[Path] = []
         self._done = 0
         self._folders: dict[str, Path] = {}
         self._rows: list[dict[str, str]] = []
 
-    def do(self, study: Study) -> None:
-        """Do a study; whatever is wrong with it costs a line for each fault."""
+    def do(self, studies: Iterable[Study]) -> None:
+        """Do every study; whatever is wrong with one costs a line for each fault.
+
+        One that another process does now is looked at again at the end: what is done is kept, and what was left by a
+        process that is no more is done.
+
+        Args:
+            studies: shown as they come, such as by a progress bar.
+        """
+        left = [study for study in studies if not self._do_if_free(study)]
+        if left:
+            logger.info("waiting for %d studies that other processes do", len(left))
+        while left:
+            left = [study for study in left if not self._do_if_free(study)]
+            if left:
+                time.sleep(WAIT_SECONDS)
+
+    def _do_if_free(self, study: Study) -> bool:
+        """Do a study, unless another process does it now: False. What another has failed at is not tried again."""
+        key, row = f"{study.name} {_below(study.path, self.base)}", self._row(study)
+        try:
+            if not self.claims.take(key):
+                return False
+        except InputError as error:
+            self._tell(study, row, [str(error)], [], [])
+            return True
+        failed = self.claims.fault(key)
+        if failed is not None:
+            row = json.loads(failed)
+            logger.error("failed in another process: %s: %s", study.name, row["reason"])
+            self.failures.append(study.name)
+            self._rows.append(row)
+        try:
+            if failed is None:
+                self._do(study, row)
+        finally:
+            whole = row["fate"] in ("densified", "")
+            self.claims.release(key, None if whole else json.dumps(row))
+        return True
+
+    def _do(self, study: Study, row: dict[str, str]) -> None:
         logger.info("%s", study.name)
         prepared = self.prepare(study)
         faults, outputs = list(prepared.faults), []
         for volume in prepared.volumes:
             outputs += self._do_volume(study, volume, prepared, faults)
+        self._tell(study, row, faults, outputs, prepared.notes)
+
+    def _row(self, study: Study) -> dict[str, str]:
+        """Of `sources.csv`, before anything became of the study."""
+        place = place_of(study.path, words=[study.name])
+        patient = study.cmr.patient if study.cmr else ""
+        return {"source": _below(study.path, self.base), "place": place, "patient": patient, "fate": ""}
+
+    def _tell(
+        self, study: Study, row: dict[str, str], faults: list[str], outputs: list[Path], notes: list[str]
+    ) -> None:
+        """Tell and remember what became of a study; `row` gets it too."""
         for fault in faults:
             logger.error("failed: %s", fault)
         if faults:
             self.failures.append(study.name)
         self._done += len(outputs)
-        fate = "densified" if not faults else "partly densified" if outputs else "failed"
-        self._rows.append(
-            {
-                "source": _below(study.path, self.base),
-                "place": place_of(study.path, words=[study.name]),
-                "patient": study.cmr.patient if study.cmr else "",
-                "fate": fate,
-                "outputs": "; ".join(path.relative_to(self.folder).as_posix() for path in outputs),
-                "reason": "; ".join([*faults, *prepared.notes]),
-            }
-        )
+        row["fate"] = "densified" if not faults else "partly densified" if outputs else "failed"
+        row["outputs"] = "; ".join(path.relative_to(self.folder).as_posix() for path in outputs)
+        row["reason"] = "; ".join([*faults, *notes])
+        self._rows.append(row)
 
     def _do_volume(self, study: Study, volume: Path, prepared: Prepared, faults: list[str]) -> list[Path]:
         """Do a scan; what is wrong is added to the faults, and what was written is returned."""
@@ -117,16 +166,25 @@ class Run:
                     faults.append(f"no DICOM series: {_told(output, error)}")
         return [output]
 
+    def expect(self, studies: Iterable[Study]) -> None:
+        """Give folders to the volumes that are known before anything is prepared, so that all processes agree."""
+        for study in studies:
+            if (volume := self.prepare.volume_of(study)) is not None:
+                self._name_of(volume)
+
     def _folder_of(self, volume: Path) -> Path:
-        """A folder of its own for each volume, with a number where two have one name."""
+        folder = self.folder / self._name_of(volume)
+        if not any(evaluator.dry_run for evaluator in self.evaluators.values()):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _name_of(self, volume: Path) -> str:
+        """Name of the folder of a volume, with a number where two have one name."""
         name, number = stem(volume), 1
         while self._folders.setdefault(name, volume) != volume:
             number += 1
             name = f"{stem(volume)}-{number}"
-        folder = self.folder / name
-        if not any(evaluator.dry_run for evaluator in self.evaluators.values()):
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        return name
 
     def write_fates(self, left_out: LeftOut) -> Path:
         """Write `sources.csv`."""

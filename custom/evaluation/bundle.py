@@ -51,6 +51,7 @@ class BundleEvaluation:
         lpips_weights: see `custom.metrics.perceptual.load_lpips`.
         inception_weights: see `custom.metrics.inception.load_inception`.
         handlers: Ignite handlers of every benchmark, such as a report.
+        val_handlers: further ones, which MONAI's `--tracking` appends here.
         options: further arguments of `InterpolationBenchmark`: `seed`, `batch_size`, `amp`, `coordinates`.
 
     Raises:
@@ -74,6 +75,7 @@ class BundleEvaluation:
         lpips_weights: str | None = None,
         inception_weights: str | None = None,
         handlers: Sequence[Any] = (),
+        val_handlers: Sequence[Any] = (),
         **options: Any,
     ) -> None:
         own = of_network(network_def, checkpoint)
@@ -85,7 +87,8 @@ class BundleEvaluation:
         for method in rows.values():
             _ = method.fingerprint  # what is wrong with it is told before any work
         common = {"device": device, "modality": modality, "baseline": list(beside)[1], "networks": Networks(device)}
-        common |= {"oracles": {"Autoencoder": CodecOf(own)} if own.has_codec else {}, "val_handlers": handlers}
+        common |= {"oracles": {"Autoencoder": CodecOf(own)} if own.has_codec else {}}
+        common["val_handlers"] = [*handlers, *val_handlers]
         common |= {"coordinates": "polar" if modality == "oct" else "cartesian", "lpips": load_lpips(lpips_weights)}
         common["st_lpips"] = load_st_lpips()
         if modality != "oct":

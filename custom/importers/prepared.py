@@ -65,6 +65,12 @@ class Preparer:
             return Prepared([study.path])
         return self._stacks(study) if study.cmr is not None else self._pullback(study)
 
+    def volume_of(self, study: Study) -> Path | None:
+        """The one volume that a study is or becomes, where that is known before it is prepared; else None."""
+        if study.is_ready:
+            return study.path
+        return None if study.cmr is not None else self.folder / "oct" / f"{study.name}.nii.gz"
+
     def _stacks(self, study: Study) -> Prepared:
         folder = self.folder / "cmr"
         if self._cmr is None:
@@ -80,7 +86,7 @@ class Preparer:
         if self._oct is None:
             folder.mkdir(parents=True, exist_ok=True)
             self._oct = oct.Preparation(folder, self.pullbacks, FindOptions())
-        output = folder / f"{study.name}.nii.gz"
+        output = self.volume_of(study)
         if isinstance(study.oct, InputError) or not self._oct.is_done(study.oct, study.name):
             fate = self._oct.convert(study.oct, study.name)
             _log(study, fate.notes)

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 NO_NAME = "monai_experiment"
 """What MONAI calls an experiment that the user gives no name."""
 PHANTOM = "phantom"
+NONE = "null"
+"""An option that is not given, as a config writes it."""
 MAX_VALUE = 500
 """Characters of a parameter; what servers take at least."""
 STRUCTURE = {
@@ -53,7 +55,7 @@ class RunTracking:
             return
         self._config = newest_config(self.output_dir)
         options = options_of(self._config)
-        data = Path(str(options.get("dataset_dir") or PHANTOM)).name
+        data = Path(options["dataset_dir"]).name if options.get("dataset_dir", NONE) != NONE else PHANTOM
         validators = (getattr(handler, "validator", None) for handler in handlers)
         for tracker in (*self._trackers, *(t for v in validators if v is not None for t in trackers_of(v))):
             if tracker.experiment_name == NO_NAME:
@@ -76,9 +78,9 @@ class RunTracking:
             return
         curves = sorted(self.output_dir.glob("*_loss.csv"))
         card = self.bundle_root / "docs" / "README.md"
-        found = [path for path in (self._config, *curves, draw_curves(curves, self.output_dir), card) if path]
-        for path in found:
-            if path.is_file():
+        draw_curves(curves, self.output_dir)
+        for path in (self._config, *curves, *sorted(self.output_dir.glob("*.png")), card):
+            if path and path.is_file():
                 self._trackers[0].client.log_artifact(self._run_id, str(path))
 
 
@@ -99,7 +101,7 @@ def options_of(config: Path | None) -> dict[str, str]:
     content: Mapping[str, Any] = json.loads(config.read_text()) if config else {}
     options = {}
     for name, value in content.items():
-        if name in STRUCTURE or value is None:
+        if name in STRUCTURE:
             continue
         text = value if isinstance(value, str) else json.dumps(value)
         options[name] = text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 3]}..."

@@ -71,6 +71,18 @@ def test_a_whole_evaluation_reads_the_weights_once_and_a_repeated_one_never(tmp_
     assert loads == [str(weights)] and (tmp_path / "eval" / "metrics.csv").read_bytes() == before
 
 
+def test_tracking_comes_beside_the_report_and_not_in_its_place(tmp_path, weights, windows):
+    heard = []
+
+    class Handler:
+        def attach(self, engine):
+            heard.append(self)
+
+    own, tracker = Handler(), Handler()
+    evaluation(tmp_path, weights, windows, handlers=[own], val_handlers=[tracker])
+    assert heard == [own, tracker] * 3, "the table, the sweep, the dense stacks"
+
+
 def test_measuring_a_classical_method_reads_nothing(tmp_path, weights, windows, loads):
     own = of_network(calid(), weights)
     methods = {"Nearest": NearestFrame(), "CaLID": own}

@@ -131,3 +131,19 @@ def test_the_other_modality_and_an_output_in_the_export_are_told(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SystemExit, match="holds no .nii or .nii.gz; convert the stacks with"):
         evaluator(tmp_path, source="empty").run()
+
+
+def test_what_another_process_prepared_since_is_taken_over_under_its_name(tmp_path):
+    stack(tmp_path / "in" / "a", "A", seed=1)
+    stack(tmp_path / "in" / "b", "B", seed=2)
+    processes = [ScanFolder(tmp_path / "in") for _ in range(2)]
+    for process in processes:
+        process.write_into(tmp_path / "out")
+    killed, other = processes
+    a, b = (str(path) for path in killed.paths)
+    assert other.paths == killed.paths
+    other.volumes(b)
+    prepared, _ = killed.volumes(a)
+    written = prepared[0].stat().st_mtime_ns
+    assert other.volumes(a) == (prepared, []) and prepared[0].stat().st_mtime_ns == written
+    assert sorted(path.name for path in prepared[0].parent.glob("*.nii.gz")) == ["a.nii.gz", "b.nii.gz"]

@@ -30,8 +30,16 @@ def command(folder, output, *launcher, **options):
     return [sys.executable, *launcher, "-m", "monai.bundle", "run", *words]
 
 
-def start(words, folder):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+def slurm(task):
+    """What SLURM tells a task of an array, as docs/many_studies.md asks for it."""
+    said = {"JOB_ID": 4711 + task, "ARRAY_JOB_ID": 4711, "ARRAY_TASK_ID": task, "ARRAY_TASK_COUNT": 2}
+    said |= {"CPUS_PER_TASK": 2, "PROCID": 0, "LOCALID": 0, "NODEID": 0, "NTASKS": 1, "NPROCS": 1, "NNODES": 1}
+    said |= {"JOB_NODELIST": "node1", "STEP_NODELIST": "node1", "STEP_ID": 0, "RESTART_COUNT": 0}
+    return {f"SLURM_{name}": str(value) for name, value in said.items()}
+
+
+def start(words, folder, **variables):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **variables}
     pipe, errors = subprocess.PIPE, subprocess.STDOUT
     return subprocess.Popen(words, stdout=pipe, stderr=errors, text=True, cwd=folder, env=environment)
 
@@ -72,9 +80,9 @@ def test_two_processes_of_torchrun_do_each_study_once_with_the_bytes_of_one(tmp_
     assert table.splitlines()[1].startswith("study7.nii.gz,") and len(table.splitlines()) == 2
 
 
-def test_two_runs_on_one_folder_do_not_fight(tmp_path, studies):
+def test_two_tasks_of_an_array_do_not_fight_with_other_factors_either(tmp_path, studies):
     (studies / f"{STUDIES[-1]}.nii.gz").unlink()
-    same = [start(command(studies, tmp_path / "same", factor=factor), tmp_path) for factor in (2, 3)]
+    same = [start(command(studies, tmp_path / "same", factor=k + 2), tmp_path, **slurm(k)) for k in range(2)]
     told = [process.communicate(timeout=900)[0] for process in same]
     assert [process.returncode for process in same] == [0, 0], told
     for name in STUDIES[:-1]:

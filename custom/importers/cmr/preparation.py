@@ -98,6 +98,7 @@ class Preparation:
         self.slice_axis, self.aliases, self.pattern = slice_axis, aliases or {}, pattern
         self.records: Records = read_records(folder)
         self._names: set[str] = set()
+        self._of_others: Records = {}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -123,6 +124,7 @@ class Preparation:
         record = {"source": source.told(), "kind": source.kind, "name": source.name}
         record |= {"source_fingerprint": fingerprint(source), "source_place": place(source)}
         record |= {"settings": self.settings, "faults": []}
+        self._look_at_others(record)
         entries = finished_entries(self.folder, self.records, record)
         if entries:
             self._names.update(Path(entry["image"]).name.removesuffix(".nii.gz") for entry in entries)
@@ -155,6 +157,16 @@ class Preparation:
                 fate.entries += write_scan(self.folder, scan, fate.patient, self.conversion, record)
             except InputError as error:
                 fate.faults.append(" ".join(str(error).split()))
+
+    def _look_at_others(self, record: Mapping[str, Any]) -> None:
+        """Take over what another process, which may have been killed, has made of this source since we began.
+
+        Of other sources nothing is taken over: a copy elsewhere becomes an output of its own, as in one process.
+        """
+        known = {*self.records, *self._of_others, *self._names}
+        self._of_others = {**self._of_others, **read_records(self.folder, known)}
+        same = {k: v for k, v in self._of_others.items() if v.get("source_place") == record["source_place"]}
+        self.records = {**self.records, **same}
 
     def _alias(self, patient: str, source: CmrSource) -> str:
         return self.aliases.get(patient, self.aliases.get(source.name, patient))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,17 @@ Records = Mapping[str, Mapping[str, Any]]
 """Name of the output to its record."""
 
 
-def read_records(folder: Path) -> Records:
-    """The records of earlier runs in an output folder."""
+def read_records(folder: Path, besides: Collection[str] = ()) -> Records:
+    """The records of earlier runs, and of others at work, in an output folder.
+
+    Args:
+        folder: of the outputs.
+        besides: names of outputs whose records are not read.
+    """
     records: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("*.json")):
+        if path.stem in besides:
+            continue
         try:
             found = json.loads(path.read_text())
         except (OSError, ValueError):

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Several `densify` on one folder: each study done once, those of a killed one taken over, as one process does it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from custom.densify.command import main
+from custom.inferers.claims import FOLDER, Claims
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDIES = [f"heart{k}" for k in range(12)]
+
+
+@pytest.fixture
+def export(tmp_path, write_nifti):
+    for k, name in enumerate(STUDIES):
+        write_nifti(tmp_path / "in" / f"{name}.nii.gz", shape=(48, 40, 9, 3), seed=k)
+    (tmp_path / "in" / "damaged.nii.gz").write_bytes(b"nothing")
+    return tmp_path / "in"
+
+
+def start(export, out, log):
+    words = [sys.executable, "-m", "custom", "densify", export, out, "--factor", "2", "--method", "linear"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with open(log, "w") as file:
+        return subprocess.Popen(list(map(str, words)), stdout=file, stderr=file, env=environment, cwd=out.parent)
+
+
+def contents(folder):
+    """Every file but hidden ones; of the table its rows in any order."""
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {
+        name: sorted(path.read_text().splitlines()) if path.suffix == ".csv" else path.read_bytes()
+        for name, path in files.items()
+    }
+
+
+def test_three_processes_share_the_studies_and_what_a_killed_one_held_is_taken_over(export, tmp_path):
+    out, logs = tmp_path / "out", [tmp_path / f"{k}.log" for k in range(3)]
+    processes = [start(export, out, log) for log in logs]
+    while not list(out.glob("*/index.html")) and all(process.poll() is None for process in processes):
+        time.sleep(0.01)
+    processes[0].kill()
+    codes = [process.wait(300) for process in processes]
+    told = "".join(log.read_text() for log in logs)
+    assert codes[1:] == [1, 1] and told.count("damaged.nii.gz") >= 2, told
+    done = Counter(re.findall(r"(heart\d+): 9 slices .* became", told))
+    assert done.keys() == set(STUDIES) and sum(done.values()) <= len(STUDIES) + 1, "but for the one that was held"
+    with pytest.raises(SystemExit) as ended:
+        main(["densify", str(export), str(tmp_path / "alone"), "--factor", "2", "--method", "linear"])
+    assert ended.value.code == 1
+    alone, together = contents(tmp_path / "alone"), contents(out)
+    assert alone.keys() == together.keys(), "nothing is left over"
+    assert [name for name in alone if alone[name] != together[name] and name.suffix != ".html"] == []
+
+
+def test_another_run_with_other_options_is_refused_and_changes_nothing(export, tmp_path, capfd):
+    out = tmp_path / "out"
+    out.mkdir()
+    with Claims(out, {"options": {"method": "motion", "factor": None}}):
+        with pytest.raises(SystemExit) as ended:
+            main(["densify", str(export), str(out), "--method", "linear"])
+        assert ended.value.code == 2 and {path.name for path in out.iterdir()} == {FOLDER}
+    assert "another run is writing there with other options" in capfd.readouterr().err
