@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 from custom.errors import InputError
 
@@ -21,9 +22,9 @@ def whole_numbers(option: str, value: int | Sequence[int]) -> tuple[int, ...]:
         InputError: it is something else, or nothing.
     """
     given = value if isinstance(value, (list, tuple)) else (value,)
-    if not given or not all(isinstance(item, int) and not isinstance(item, bool) and item > 0 for item in given):
+    if not given or not all(isinstance(item, Integral) and not isinstance(item, bool) and item > 0 for item in given):
         raise InputError(option, f"is {value}", "give whole numbers of at least 1, for instance [1,2,3]")
-    return tuple(given)
+    return tuple(map(int, given))
 
 
 def plane_size(option: str, value: int | Sequence[int] | None) -> tuple[int, int] | None:
