@@ -56,8 +56,18 @@ def input_error_in(error: BaseException) -> InputError | None:
     return cause
 
 
+def _wrong_option(error: BaseException) -> ValueError | None:
+    """The `ValueError` of a component that could not be made from its options, before anything ran; else None."""
+    if not str(error).startswith("Failed to instantiate component"):
+        return None
+    cause: BaseException = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__
+    return cause if isinstance(cause, ValueError) else None
+
+
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    cause = input_error_in(error)
+    cause = input_error_in(error) or _wrong_option(error)
     if cause is None:
         sys.__excepthook__(kind, error, trace)
     else:

@@ -32,3 +32,8 @@ def test_other_errors_keep_their_traceback():
     result = run("1 / 0")
     assert result.returncode == 1
     assert "ZeroDivisionError" in result.stderr and "Traceback" in result.stderr
+
+
+def test_a_wrong_option_of_a_component_is_one_line():
+    result = run("raise ValueError('batch_size should be positive')")
+    assert result.returncode == 1 and result.stderr == "error: batch_size should be positive\n"

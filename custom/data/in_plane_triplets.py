@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch.utils.data import Dataset
 
 from custom.data.augmented import Transform, augmented, cropped
+from custom.data.sizes import plane_size
 from custom.data.stack_set import StackSet
 from custom.data.windows import PullbackSet
 from custom.geometry import SPACING_TOLERANCE
@@ -134,7 +135,8 @@ class InPlaneTripletDataset(Dataset):
             transform,
             cache_gib,
         )
-        self.modality, self.steps, self.half_gaps_mm, self.crop_size = modality, steps, half_gaps_mm, crop_size
+        self.modality, self.steps, self.half_gaps_mm = modality, steps, half_gaps_mm
+        self.crop_size = plane_size("--crop_size", crop_size)
         self.scans = _KINDS[modality](data, half_gaps_mm, max(crop_size), cache_gib)
         patients = dict.fromkeys(self.scans.patients)
         self._scans_of = [[k for k, p in enumerate(self.scans.patients) if p == patient] for patient in patients]

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from custom.data.augmented import Transform, augmented, cropped
 from custom.data.outer import with_outer
+from custom.data.sizes import plane_size
 from custom.data.stack_set import StackSet, as_item, cyclic_phases
 from custom.geometry import SPACING_TOLERANCE
 from custom.scans.labels import LabelSet, cut_labels
@@ -77,7 +78,8 @@ class RandomTripletDataset(Dataset):
             transform,
             cache_gib,
         )
-        self.phases, self.half_gaps_mm, self.crop_size = phases, half_gaps_mm, crop_size
+        self.phases, self.half_gaps_mm = phases, half_gaps_mm
+        self.crop_size = plane_size("--crop_size", crop_size)
         self.outer, self.uneven = outer, uneven
         self._strides = [self._fitting_strides(stack, half_gaps_mm) for stack in range(len(data))]
         patients = list(dict.fromkeys(self.stacks.patients))
@@ -178,7 +180,7 @@ class GridTripletDataset(Dataset):
         self.stacks = StackSet(data, phases, cache_gib)
         self.labels = LabelSet(data, self.stacks.infos) if labels else None
         self.gap, self.phases = gap, phases
-        self.crop_size = None if crop_size is None else tuple(crop_size)
+        self.crop_size = plane_size("--crop_size", crop_size)
         self.strides: list[int] = []
         self.corners: list[tuple[int, int]] = []
         self.windows: list[tuple[int, int, int]] = []  # (stack, first slice, phase)

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset, DistributedSampler
 from custom.data.augmented import Transform, augmented, cropped
 from custom.data.frame_cache import shared_frame_cache
 from custom.data.outer import with_outer
+from custom.data.sizes import plane_size, whole_numbers
 from custom.errors import InputError, TooShort
 from custom.scans.pullbacks import stem
 
@@ -29,7 +30,7 @@ class PullbackSet:
     def __init__(self, datalist: Sequence[dict], crop_size: Sequence[int] | None, cache_gib: float) -> None:
         if not datalist:
             raise ValueError("The datalist has no pullbacks.")
-        self.crop_size = None if crop_size is None else tuple(crop_size)
+        self.crop_size = plane_size("--crop_size", crop_size)
         self.paths = [Path(item["image"]) for item in datalist]
         self.cache = shared_frame_cache(self.paths, cache_gib)
         self.patients = [str(item["patient"]) for item in datalist]
@@ -122,8 +123,9 @@ class RandomWindowDataset(Dataset):
             transform,
             cache_gib,
         )
-        self.window, self.strides, self.crop_size = window, strides, crop_size
-        self.pullbacks.require_frames((window - 1) * min(strides) + 1, f"a window of {window} frames")
+        self.window, self.strides = window, whole_numbers("--strides", strides)
+        self.crop_size = self.pullbacks.crop_size
+        self.pullbacks.require_frames((window - 1) * min(self.strides) + 1, f"a window of {window} frames")
         counts = np.array([len(frames) for frames in self.pullbacks.ranges])
         self._shares = counts / counts.sum()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from custom.data.sizes import whole_numbers
 from custom.diffusion.ddim import add_noise, target_for
 from custom.diffusion.schedules import alpha_bar_at
 from custom.interpolators.cardiointerp import CardioInterp
@@ -35,6 +36,7 @@ class MaskedVideoTask(Task):
         seed: of all draws.
 
     Raises:
+        InputError: lengths that are no whole numbers.
         ValueError: unknown `loss_region`.
     """
 
@@ -51,7 +53,8 @@ class MaskedVideoTask(Task):
         if loss_region not in ("unknown", "all"):
             raise ValueError(f"loss_region is 'unknown' or 'all', got {loss_region!r}.")
         self.network, self.alphas_cumprod = network, network.denoiser.alphas_cumprod.cpu()
-        self.window_lengths, self.condition_noise = window_lengths, condition_noise
+        self.window_lengths = None if window_lengths is None else whole_numbers("--window_lengths", window_lengths)
+        self.condition_noise = condition_noise
         self.unconditional_probability, self.loss_region = unconditional_probability, loss_region
 
     def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
