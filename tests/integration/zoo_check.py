@@ -106,7 +106,7 @@ def main(package, schema):
 
     options = {**BRIEF, "phantom_dir": str(here / "phantom"), "output_dir": str(here / "run")}
     small = OCT if modality == "OCT" else {**CMR, "num_phases": 6 if name == "calid_cine" else 2}
-    options |= {"phantom": small, "phases": 6 if name == "calid_cine" else 0}
+    options |= {"phantom": small, "phases": 8 if name == "calid_cine" else 0}  # whole strides; they go round
     if hasattr(network, "fixed_size") and network.fixed_size:  # of one size, and of many megabytes at that
         options |= {"network_def#network#image_size": 32, "network_def#network#window_size": 8}
     if name == "dmcvr":
