@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which number of a mask is the left ventricle: the one that myocardium surrounds."""
+"""What a mask says of its own numbers: myocardium surrounds the left ventricle, and what is never drawn is unknown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 
 from custom.importers.notes import Doubt
-from custom.scans.labels import CmrLabel, mask_numbers
+from custom.scans.labels import CLASS_NAMES, CmrLabel, mask_numbers
 
 CLEARLY = 0.25
 """Of the border: by how much more of it a cavity must touch myocardium than the other one does."""
@@ -31,6 +31,21 @@ def order_doubt(label: np.ndarray, numbering: str) -> Doubt | None:
         return None
     numbers = f"{ours[CmrLabel.RV_CAVITY]} (here the right ventricle)"
     return Doubt(f"myocardium surrounds number {numbers} of the mask: are its numbers those of another set? (--masks)")
+
+
+def absence_doubt(label: np.ndarray, numbering: str) -> Doubt | None:
+    """A doubt if a mask, whose numbers were taken for ours unasked, lacks a structure in all slices.
+
+    Args:
+        label: `(N, T, H, W)` with the numbers of the file.
+        numbering: `--masks`.
+    """
+    drawn = {k for k in CLASS_NAMES if (label == k).any()}
+    if numbering != "ours" or not drawn or drawn == set(CLASS_NAMES):
+        return None
+    absent = " and ".join(CLASS_NAMES[k] for k in CLASS_NAMES if k not in drawn)
+    remedy = "lv_cavity" if drawn == {CmrLabel.LV_CAVITY} else ",".join(f"{k}={k}" for k in sorted(drawn))
+    return Doubt(f"the mask draws no {absent}, which counts as absent; if nobody drew it, say so with --masks {remedy}")
 
 
 def _enclosed(cavity: np.ndarray, muscle: np.ndarray) -> float | None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from custom.errors import InputError
 from custom.importers.cmr.dicom_options import DicomOptions
-from custom.importers.cmr.mask_order import order_doubt
+from custom.importers.cmr.mask_order import absence_doubt, order_doubt
 from custom.importers.cmr.record import (
     Records,
     changed_settings,
@@ -137,7 +137,9 @@ class Preparation:
         scans, notes, faults = read_source(source, self.dicom, self.slice_axis, self.volumes)
         fate.notes += notes
         labels = [(v.name, v.label) for scan in scans for v in scan.volumes if v.label is not None]
-        doubts = ((name, order_doubt(label, self.conversion.masks)) for name, label in labels)
+        doubts = [
+            (name, of(label, self.conversion.masks)) for name, label in labels for of in (order_doubt, absence_doubt)
+        ]
         fate.notes += [Doubt(f"{name}: {doubt}") for name, doubt in doubts if doubt]
         told_by = self._patient_of_zip(source, scans, fate)
         if told_by != source.patient_from:  # said of the source as it was found

@@ -211,3 +211,20 @@ def test_the_mask_of_bids_goes_with_its_image(tmp_path):
     nib.save(mask, folder / "sub-01_ses-1_label-heart_mask.nii.gz")
     (fate,) = prepare(tmp_path / "in", tmp_path / "out")
     assert "label" in fate.entries[0] and fate.entries[0]["patient"] == "sub-01"
+
+
+@pytest.mark.parametrize(("drawn", "masks"), [([1], "lv_cavity"), ([1, 2], "1=1,2=2")])
+def test_masks_that_never_draw_a_structure_are_a_doubt(drawn, masks, tmp_path):
+    save(tmp_path / "in/P1/P1_sa.nii.gz")
+    label = np.zeros((20, 16, 5), np.uint8)
+    for number in drawn:
+        label[4 * number : 4 * number + 3, 5:9] = number
+    nib.save(nib.Nifti1Image(label, np.diag([1.4, 1.4, 8, 1])), tmp_path / "in/P1/P1_sa_gt.nii.gz")
+    (fate,) = prepare(tmp_path / "in", tmp_path / "out")
+    (doubt,) = (note for note in fate.notes if "draws no" in note)
+    assert isinstance(doubt, Doubt) and "RV cavity" in doubt and doubt.endswith(f"--masks {masks}")
+    # The remedy works: the datalist says what the masks know.
+    preparation = Preparation(tmp_path / "out", ConversionOptions(0, 0, masks=masks), DicomOptions(), VolumeOptions())
+    fate = preparation.convert(*find_sources(tmp_path / "in"))
+    assert [entry["label_classes"] for entry in fate.entries] == [drawn]
+    assert not any("draws no" in note for note in fate.notes)
