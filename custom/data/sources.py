@@ -16,7 +16,6 @@ from custom.phantoms.cmr import CmrPhantomConfig, write_cmr_dataset, write_cmr_p
 from custom.phantoms.dataset import patient_seed
 from custom.phantoms.oct import OctPhantomConfig, write_phantom_dataset
 
-PHANTOM_SLICE_AXIS = 2
 PHANTOM_SCAN = {"num_phases": 4, "pitch_mm": 8.0, "breath_hold_mm": 1.0}
 """How a scanner acquires the phantom: slices side by side, each in a breath-hold of its own."""
 
@@ -59,8 +58,7 @@ def cmr_datalist(
         phantom: fields of `CmrPhantomConfig`.
 
     Returns:
-        Entries of the datalist, see `custom.data.datalist.load_datalist`. Those of the phantom name its "axis": the
-        slices of its dense truth lie closer together than its pixels.
+        Entries of the datalist, see `custom.data.datalist.load_datalist`.
 
     Raises:
         InputError: the folder has no datalist, or one without images in this section.
@@ -69,8 +67,7 @@ def cmr_datalist(
     def make_phantom() -> Path:
         return write_cmr_dataset(phantom_dir, num_patients, CmrPhantomConfig(**(phantom or {})))
 
-    entries = _section(dataset_dir, section, make_phantom, "stacks", "data_scripts/prepare_cmr.py")
-    return entries if dataset_dir is not None else [{"axis": PHANTOM_SLICE_AXIS, **entry} for entry in entries]
+    return _section(dataset_dir, section, make_phantom, "stacks", "data_scripts/prepare_cmr.py")
 
 
 def cmr_phantom_scan(folder: str | Path, acquisition: dict | None = None) -> Path:

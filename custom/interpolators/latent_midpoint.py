@@ -57,7 +57,7 @@ class LatentMidpoint(LatentInterpolator):
     """
 
     #: As `error_scale` of `bundles/motion`, whose weights are inside.
-    error_scale = 1.02
+    error_scale = 1.0
     #: Whether the latents of the sides are needed though the guess does without them.
     needs_latents = True
 

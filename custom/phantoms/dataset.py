@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import nibabel as nib
@@ -37,6 +38,7 @@ def write_split(
     test: int,
     seed: int,
     write_patient: Callable[[str, int, str], None],
+    entry: Mapping[str, Any] = MappingProxyType({}),
 ) -> Path:
     """Write the patients of a phantom data set and its ``datalist.json``.
 
@@ -48,6 +50,7 @@ def write_split(
         test: patients for testing; the others are for training.
         seed: of the set.
         write_patient: called with each patient's name, seed and section.
+        entry: what else the datalist says of each.
 
     Returns:
         The path of ``datalist.json``.
@@ -64,7 +67,7 @@ def write_split(
     for number, (section, i) in enumerate(tqdm(patients, desc=f"making the {prefix} phantom", unit="patient"), start=1):
         name = f"{prefix}{number:02d}"
         write_patient(name, patient_seed(seed, i, section), section)
-        split[section].append({"image": f"{name}.nii.gz", "label": f"labels/{name}.nii.gz", "patient": name})
+        split[section].append({"image": f"{name}.nii.gz", "label": f"labels/{name}.nii.gz", "patient": name, **entry})
     return write_json(folder / "datalist.json", split)
 
 

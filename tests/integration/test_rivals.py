@@ -20,7 +20,6 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 
-from custom.data.sources import PHANTOM_SLICE_AXIS
 from custom.phantoms.cmr import CmrPhantomConfig, write_cmr_dataset
 from custom.phantoms.oct import OctPhantomConfig, write_phantom_dataset
 from custom.weights import load_model
@@ -163,11 +162,7 @@ def phantom(tmp_path_factory):
             write_phantom_dataset(folder, 4, OctPhantomConfig(num_frames=20, num_alines=64, num_depths=64))
         else:
             config = CmrPhantomConfig(num_phases=2, matrix=48, pixel_mm=3.0, pitch_mm=4.0, extent_mm=32.0)
-            datalist = write_cmr_dataset(folder, 4, config)
-            sections = json.loads(datalist.read_text())
-            for entry in (entry for entries in sections.values() for entry in entries):
-                entry["axis"] = PHANTOM_SLICE_AXIS
-            datalist.write_text(json.dumps(sections))
+            write_cmr_dataset(folder, 4, config)
         return folder
 
     return make

@@ -198,7 +198,7 @@ def test_dataset_is_split_described_and_kept(tmp_path: Path, monkeypatch: pytest
     content = json.loads(datalist.read_text())
     assert [len(content[part]) for part in ("training", "validation", "test")] == [1, 1, 2]
     entry = content["training"][0]
-    assert entry == {"image": "CMR01.nii.gz", "label": "labels/CMR01.nii.gz", "patient": "CMR01"}
+    assert entry == {"image": "CMR01.nii.gz", "label": "labels/CMR01.nii.gz", "patient": "CMR01", "axis": 2}
     image, labels = nib.load(tmp_path / entry["image"]), nib.load(tmp_path / entry["label"])
     sidecar = json.loads((tmp_path / "CMR01.json").read_text())
     assert image.shape == labels.shape and image.ndim == 4
