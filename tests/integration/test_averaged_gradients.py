@@ -21,7 +21,7 @@ BATCH = 4
 KEEP = (
     "$torch.save({'loss': @train#trainer.state.output[0]['loss'].detach(), "
     "'gradients': {name: weight.grad for name, weight in @network.named_parameters()}}, "
-    "@output_dir + '/' + os.environ.get('RANK', 'whole') + '.pt')"
+    "os.path.dirname(@phantom_dir) + '/' + os.environ.get('RANK', 'whole') + '.pt')"
 )
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="this build of torch has no processes")
@@ -45,7 +45,7 @@ def train(folder, launcher=(), overlays=(), **options):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    return [torch.load(path) for path in sorted((folder / "run").glob("*.pt"))]
+    return [torch.load(path) for path in sorted(folder.glob("*.pt"))]
 
 
 def test_two_processes_average_to_the_gradients_of_one(tmp_path):

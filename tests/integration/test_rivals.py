@@ -120,16 +120,12 @@ RIVALS = {
         "Latent bridge", (2.3, 9), (60, 150),
         {
             "network_def#autoencoder#channels": [8, 8, 8],
-            "network_def#autoencoder#motion": MOTION["network_def#network"],
             "network_def#denoiser#channels": [16, 16],
             "network_def#denoiser#attention": [False, True],
             "network_def#denoiser#num_head_channels": 8,
             "network_def#denoiser#norm_num_groups": 8,
         },
-        {
-            "autoencoder_epochs": 1, "denoiser_epochs": 1, "denoiser_batch_size": 2, "autoencoder_crop_size": [32, 32],
-            "motion_weights": None,
-        },
+        {"autoencoder_epochs": 1, "denoiser_epochs": 1, "denoiser_batch_size": 2, "autoencoder_crop_size": [32, 32]},
     ),
 }  # fmt: skip
 
