@@ -36,9 +36,9 @@ CONFIG = "python -m monai.bundle run --config_file bundles/{}/configs/{}.json"
 TRAINING = "--phantom_patients 4 --phantom#num_phases 1 --epoch_length 5 --autoencoder_epochs 1 --denoiser_epochs 1"
 PASSED_OVER = re.compile(
     r"^\s*$|UserWarning: parsing config_file|workflow = create_workflow|Setting logging properties"
-    r"|input summary of monai|- INFO - (> |---)"
+    r"|input summary of monai|- INFO - (> |---)|^Updating files|WARNING: Location 'file:"
 )
-"""What MONAI itself says at each start."""
+"""What MONAI itself says at each start, git's progress, and pip about a machine's own package index."""
 
 
 class Done(NamedTuple):
