@@ -18,7 +18,7 @@ from custom.diffusion.schedules import timestep_pairs
 from custom.diffusion.speckle import speckle_like
 from custom.interpolators.base import Reach, central_pair, check_number, check_steps
 from custom.interpolators.latent import LatentInterpolator, check_prediction, noise_of
-from custom.interpolators.motion import whole_turn
+from custom.interpolators.turns import turned, whole_turn
 from custom.networks.fusion_autoencoder import FusionAutoencoder
 from custom.networks.motion_view import View
 from custom.networks.parts import build_part
@@ -161,9 +161,9 @@ class CardioInterp(LatentInterpolator):
             return frames, None
         if self.realism:
             frames = self._speckled(frames, torch.stack([first, last], dim=1), seeds)
-            return _turned(frames, asked, turns), None
+            return turned(frames, asked, turns), None
         error = self.error_scale * View.of(views.flatten(0, 1)).error.unflatten(0, views.shape[:2])[..., *window]
-        return _turned(frames, asked, turns), _turned(error, asked, turns)
+        return turned(frames, asked, turns), turned(error, asked, turns)
 
     @torch.no_grad()
     def reconstruct(self, frames: torch.Tensor) -> torch.Tensor:
@@ -284,15 +284,3 @@ class CardioInterp(LatentInterpolator):
             flat = F.pad(flat, (left, right, top, bottom), mode="replicate")
         window = (slice(top, top + shape[-2]), slice(left, left + shape[-1]))
         return flat.unflatten(0, shape[:2]), window
-
-
-def _turned(frames: torch.Tensor, asked: torch.Tensor, turns: Sequence[int]) -> torch.Tensor:
-    """Frames `(B, P, 1, H, W)` at `asked` `(P,)`, each rolled by its share of its gap's turn in rows."""
-    if not any(turns):
-        return frames
-    places = asked.tolist()
-    turned = [
-        torch.stack([frame.roll(round(place * turn), -2) for frame, place in zip(item, places, strict=True)])
-        for item, turn in zip(frames, turns, strict=True)
-    ]
-    return torch.stack(turned)

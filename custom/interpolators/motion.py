@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from custom.interpolators.base import Interpolator, central_pair
+from custom.interpolators.turns import whole_turn
 from custom.networks.motion import Motion, MotionNetwork
 from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
@@ -19,14 +19,6 @@ from custom.networks.tiling import FrameTiler
 
 TURN_MARGIN = 64
 """Rows of the far side that a polar frame is continued with: about what the networks see to either side."""
-MOST_TURN = 0.25
-"""Of a whole turn: rotation between neighbouring frames beyond it is not looked for."""
-CLEAR_TURN = 0.5
-"""A rotation is undone if it brings the neighbours' squared difference, smoothed, below this share of what it was.
-
-Neighbours of a real pullback that did not turn, but looked alike after a turn, stayed above 0.63, and each such turn
-made the frame between them worse; true turns of 30 degrees and more come out below 0.5 in most pairs.
-"""
 
 
 class MotionInterpolator(Interpolator):
@@ -140,21 +132,3 @@ class MotionInterpolator(Interpolator):
         place = torch.arange(-TURN_MARGIN, rows + below, device=slices.device) % rows
         padded, (_, columns) = pad_slices(slices[..., place, :], (cell, cell))
         return padded, (slice(TURN_MARGIN, TURN_MARGIN + rows), columns)
-
-
-def whole_turn(first: torch.Tensor, last: torch.Tensor) -> int:
-    """By how many rows the second polar frame `(H, W)` is rolled against the first; 0 unless that is clear.
-
-    It is the peak of the circular cross-correlation along the rows, of frames smoothed against speckle.
-    """
-    rows = len(first)
-    frames = F.pad(torch.stack([first, last])[:, None].float(), (0, 0, 2, 2), mode="circular")
-    frames = F.avg_pool2d(frames, (5, 8), stride=(1, 8), ceil_mode=True)[:, 0]
-    first, last = frames - frames.mean(1, keepdim=True)  # rings around the catheter do not turn
-    spectrum = torch.fft.rfft(first, dim=0).conj() * torch.fft.rfft(last, dim=0)
-    correlation = torch.fft.irfft(spectrum.sum(1), n=rows)
-    most = int(MOST_TURN * rows)
-    correlation[most + 1 : rows - most] = -torch.inf
-    turn = int(correlation.argmax())
-    turn = turn - rows if turn > most else turn
-    return turn if F.mse_loss(first.roll(turn, 0), last) < CLEAR_TURN * F.mse_loss(first, last) else 0

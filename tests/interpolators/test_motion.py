@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from custom.interpolators.motion import MotionInterpolator, whole_turn
+from custom.interpolators.motion import MotionInterpolator
+from custom.interpolators.turns import whole_turn
 
 TINY = {"motion_features": (8, 8, 8, 8, 8, 8), "residual_features": (8, 8, 8, 8, 8, 8)}
 
