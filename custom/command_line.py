@@ -22,6 +22,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from custom.errors import report_input_errors
+from custom.memory import keep_freed_memory
 from custom.paths import check_one_code
 
 RUN_OPTIONS = {
@@ -47,6 +48,8 @@ def start(device: torch.device | str | None = None) -> None:
     for module in ("monai", "ignite", "torch"):
         warnings.filterwarnings("ignore", module=module)
     use_own_gpu()
+    if is_command(sys.argv):
+        keep_freed_memory()
     try:
         check_options(sys.argv)
         check_device(device)
@@ -54,6 +57,11 @@ def start(device: torch.device | str | None = None) -> None:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def is_command(arguments: Sequence[str]) -> bool:
+    """Whether `sys.argv` is that of `python -m monai.bundle run`, and not of another program that runs a config."""
+    return bool(arguments) and "monai" in arguments[0] and "run" in arguments[1:]
 
 
 def check_options(arguments: Sequence[str]) -> None:
@@ -64,7 +72,7 @@ def check_options(arguments: Sequence[str]) -> None:
     Args:
         arguments: as `sys.argv`; of another program they are not looked at.
     """
-    if not arguments or "monai" not in arguments[0] or "run" not in arguments[1:]:
+    if not is_command(arguments):
         return
     options = dict(options_in(arguments[1:]))
     if "config_file" not in options or "args_file" in options:

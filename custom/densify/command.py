@@ -21,6 +21,7 @@ from fire.decorators import SetParseFn
 from custom.densify.help import help_of, overview
 from custom.errors import InputError
 from custom.importers.intake import check_apart, check_arguments
+from custom.memory import keep_freed_memory
 
 logger = logging.getLogger(__name__)
 PROGRAM = "cardiac-slices"
@@ -80,6 +81,7 @@ def densify(
             --num_inference_steps 8, --seed 1, --device cpu.
     """
     logger.info("looking through %s", export)  # before PyTorch is loaded, which takes seconds
+    keep_freed_memory()
     from tqdm import tqdm  # here, and not above: `--help` does not wait for PyTorch
     from tqdm.contrib.logging import logging_redirect_tqdm
 
