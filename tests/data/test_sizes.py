@@ -27,7 +27,12 @@ def test_what_is_no_whole_number_is_told_with_its_option(wrong):
 @pytest.mark.parametrize(
     ("item", "units", "fixed", "line"),
     [
-        ((3, 1, 36, 36), 32, None, "--crop_size: gives 36, 36, and .* of 32, 32; the nearest .*: [32, 32] and [64, 64]"),
+        (
+            (3, 1, 36, 36),
+            32,
+            None,
+            "--crop_size: gives 36, 36, and .* of 32, 32; the nearest .*: [32, 32] and [64, 64]",
+        ),
         ((3, 1, 5, 64), (8, 8), None, "--crop_size: gives 5, 64, and .*; the nearest that it takes: [8, 64]"),
         ((3, 1, 6, 64, 64), (4, 8, 8), None, "--phases: gives 6, and .* of 4; the nearest that it takes: 4 and 8"),
         ((5, 1, 64, 64), 8, 128, "--crop_size: gives [64, 64]; give [128,128], all that this network takes"),
