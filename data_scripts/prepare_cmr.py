@@ -124,7 +124,7 @@ def prepare(
     check_sections(listed, fractions)
     check_apart({"--input": root}, output_dir)
     left_out: list[tuple[Path, str]] = []
-    sources = find_sources(root, source, frames, patient_pattern, patient_from, left_out)
+    sources = find_sources(root, source, frames, patient_pattern, patient_from, left_out, join)
     folder = check_output_dir(output_dir)
     preparation = Preparation(folder, conversion, dicom, volumes, slice_axis, aliases, patient_pattern)
     fates: list[Fate] = []

@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 NAMED_DICOM = (".dcm", ".dicom", ".ima")
 NO_DICOM = "is no DICOM file, whatever its name says"
@@ -50,12 +56,20 @@ def open_dicom(path: Path, stop_before_pixels: bool = False, tags: Sequence[str]
     """Read a DICOM file; of one without file meta information the transfer syntax is how it was read.
 
     Raises:
-        InvalidDicomError, OSError, ValueError, ...: whatever pydicom makes of a damaged file.
+        InvalidDicomError, OSError, ValueError, ...: whatever pydicom makes of a damaged file; with `stop_before_pixels`
+            also for an image that ends before its pixels begin, of which pydicom returns what is there.
     """
-    dataset = pydicom.dcmread(
-        path, force=True, stop_before_pixels=stop_before_pixels, specific_tags=None if tags is None else list(tags)
-    )
+    with open(path, "rb") as file:
+        dataset = pydicom.dcmread(
+            file, force=True, stop_before_pixels=stop_before_pixels, specific_tags=None if tags is None else list(tags)
+        )
+        # What nobody asked for is skipped, beyond the end too.
+        is_cut = stop_before_pixels and file.tell() >= path.stat().st_size
     meta = getattr(dataset, "file_meta", None)
+    if is_cut and meta is not None and meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        told = dataset.get("SOPClassUID"), meta.get("MediaStorageSOPClassUID")  # the cut may go through the first
+        if any("Image Storage" in UID(str(uid or "")).name for uid in told):
+            raise ValueError("it ends within its header")
     if meta is not None and "TransferSyntaxUID" not in meta:
         implicit, little = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian

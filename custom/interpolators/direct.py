@@ -75,6 +75,11 @@ class DirectInterpolator(Interpolator):
         step = self.reach.steps // (count + 1)
         return outputs[:, step - 1 :: step]
 
+    @property
+    def divisor(self) -> int:
+        """What height and width of a slice must be multiples of."""
+        return self.network.divisor
+
     def validate(self) -> None:
         """See `Interpolator.validate`."""
         super().validate()

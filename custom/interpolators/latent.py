@@ -61,6 +61,11 @@ class LatentInterpolator(Interpolator):
         return getattr(self.autoencoder, "factors", (self.cell, self.cell))
 
     @property
+    def divisor(self) -> tuple[int, ...]:
+        """What the sizes of a frame must be multiples of, one number per spatial axis."""
+        return tuple(factor * self.denoiser.divisor for factor in self.cell_size)
+
+    @property
     def motion(self) -> nn.Module | None:
         """The motion network of the codec, where it has one."""
         return getattr(self.autoencoder, "motion", None)

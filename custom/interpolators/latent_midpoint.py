@@ -74,11 +74,6 @@ class LatentMidpoint(LatentInterpolator):
         self.resampling, self.takes_phases = resampling, len(autoencoder.factors) == 3
         self.reach = MIDDLE if self.motion is None else ANYWHERE
 
-    @property
-    def divisor(self) -> tuple[int, ...]:
-        """What the sizes of a slice must be multiples of, one number per spatial axis."""
-        return tuple(factor * self.denoiser.divisor for factor in self.autoencoder.factors)
-
     @torch.no_grad()
     def between(self, slices: torch.Tensor, places: torch.Tensor, latents: bool = False) -> Between:
         """What is known of the slices at `places` `(N,)` between pairs of slices `(N, 2, *space)`, sizes padded.

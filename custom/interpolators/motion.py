@@ -73,6 +73,11 @@ class MotionInterpolator(Interpolator):
         found = self.network(image, positions)
         return torch.cat([found.image, found.blend, found.log_scale], dim=1)
 
+    @property
+    def divisor(self) -> int:
+        """What height and width of a slice must be multiples of."""
+        return self.network.divisor
+
     def validate(self) -> None:
         """See `Interpolator.validate`."""
         super().validate()

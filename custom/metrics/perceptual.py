@@ -22,6 +22,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from custom.errors import InputError
+
 logger = logging.getLogger(__name__)
 
 BACKBONE_FILE = "alexnet-owt-7be5be79.pth"
@@ -158,10 +160,19 @@ class _Subsample(nn.Module):
 
 
 def load_lpips(weights: str | Path | None = None) -> Lpips | None:
-    """LPIPS if its weights are here; else None, and one line of log that says what is missing."""
+    """LPIPS if its weights are here; else None, and one line of log that says what is missing.
+
+    Raises:
+        InputError: the folder was named, and LPIPS cannot be had with it: who names one wants LPIPS.
+    """
     try:
+        if weights and not Path(weights).is_dir():
+            raise PerceptualUnavailable(f"no such folder; {BACKBONE_FILE} and {HEADS_FILE} are looked for in it")
         return Lpips(weights)
     except PerceptualUnavailable as error:
+        if weights:
+            remedy = "give the folder with both files (requirements-lpips.txt), or leave the option out"
+            raise InputError(f"--lpips_weights {weights}", str(error).rstrip("."), remedy) from error
         logger.warning("LPIPS is not available: %s", error)
         return None
 

@@ -10,6 +10,15 @@ from collections.abc import Sequence
 import torch
 
 
+def nearest_sizes(size: Sequence[int], units: Sequence[int]) -> str:
+    """The sizes around `size` of which every edge is a multiple of its unit, as a message names them."""
+    pairs = list(zip(size, units, strict=True))
+    smaller = [max(unit, edge // unit * unit) for edge, unit in pairs]
+    larger = [max(unit, -(-edge // unit) * unit) for edge, unit in pairs]
+    shown = [str(each if len(each) > 1 else each[0]) for each in (smaller, larger)]
+    return " and ".join(dict.fromkeys(shown))
+
+
 def pad_slices(slices: torch.Tensor, units: Sequence[int]) -> tuple[torch.Tensor, tuple[slice, ...]]:
     """Grow slices on all sides to the next multiples of `units`.
 

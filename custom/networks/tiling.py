@@ -17,6 +17,7 @@ import torch
 from monai.data.utils import dense_patch_slices
 
 from custom.networks.batching import BatchSize
+from custom.networks.padding import nearest_sizes
 from custom.networks.precision import at_least_single
 from custom.progress import tick
 
@@ -47,8 +48,7 @@ class FrameTiler:
         if not isinstance(size, Sequence) or len(size) != 2 or not all(isinstance(edge, int) for edge in size):
             raise ValueError(f"tile_size is (height, width) in pixels, got {size!r}")
         if any(edge <= 0 or edge % unit for edge in size):
-            smaller, larger = ([max(unit, (edge + up) // unit * unit) for edge in size] for up in (0, unit - 1))
-            nearest = f"{smaller} and {larger}" if smaller != larger else f"{smaller}"
+            nearest = nearest_sizes(size, (unit, unit))
             raise ValueError(f"tile_size must be multiples of {unit}, got {list(size)}; the nearest: {nearest}")
         if not isinstance(self.overlap, Real) or not 0 <= self.overlap < 1:
             raise ValueError(f"tile_overlap must be at least 0 and below 1, got {self.overlap!r}")

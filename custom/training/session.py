@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from custom.command_line import options_in
+from custom.data.sizes import check_item_size
 from custom.training.loss_log import ProgressLog
 from custom.training.processes import shared
 from custom.training.stage_checkpoint import StageCheckpoint
@@ -36,6 +37,8 @@ class Stage(Protocol):
         checkpoint: its file, among the handlers.
         progress: its lines in the log.
         tracked: the handlers of its config.
+        sized_by: attribute of the trained network that says what sizes of its images must be multiples of.
+        data_loader: of MONAI's `DataLoader`.
         state: Ignite's, with `max_epochs` and `epoch_length`.
     """
 
@@ -43,6 +46,8 @@ class Stage(Protocol):
     checkpoint: StageCheckpoint
     progress: ProgressLog
     tracked: Sequence[Any]
+    sized_by: str
+    data_loader: Any
     state: Any
 
     def run(self) -> None:
@@ -110,9 +115,11 @@ class Session:
             trained: the network whose weights are written after the last.
 
         Raises:
-            InputError: a folder cannot be written, or holds a stage of another training.
+            InputError: a folder cannot be written, or holds a stage of another training; the network does not take
+                images of the size that is drawn.
             FloatingPointError: a loss is not finite.
         """
+        _check_sizes(stages, trained)
         for stage in stages:
             stage.checkpoint.check()
         tracking = RunTracking(stages[-1], stages[-1].tracked, self.bundle_root, self.output_dir)
@@ -134,6 +141,15 @@ class Session:
             save_model(trained, self.result, half=self.half_precision)
             usage = inference_command(self.bundle_root, self.result, sys.argv)
             logger.info("the weights are in %s; to use them:\n%s", self.result, usage)
+
+
+def _check_sizes(stages: Sequence[Stage], trained: nn.Module) -> None:
+    """Raise an `InputError` unless the network takes the images of each stage; the last is that of `--crop_size`."""
+    shapes = [stage.data_loader.dataset[0]["image"].shape for stage in stages]
+    for stage, shape in reversed(list(zip(stages, shapes, strict=True))):
+        option = "--crop_size" if shape[-2:] == shapes[-1][-2:] else f"--{stage.name}_crop_size"
+        units = getattr(trained, stage.sized_by, 1)  # networks that pad their images have none
+        check_item_size(shape, units, getattr(trained, "fixed_size", None), option)
 
 
 _OF_TRAINING = ("multi_gpu_train.json", "train_release.json")

@@ -57,6 +57,8 @@ class SupervisedStage(SupervisedTrainer):
         train_handlers: further handlers.
     """
 
+    sized_by = "divisor"
+
     def __init__(
         self,
         session: Session,
@@ -126,6 +128,8 @@ class AutoencoderStage(AutoencoderTrainer):
         train_handlers: further handlers.
         losses: weights of the losses and other arguments of `AutoencoderTrainer`.
     """
+
+    sized_by = "cell_size"
 
     def __init__(
         self,

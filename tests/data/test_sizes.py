@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from custom.data.sizes import plane_size, whole_numbers
+from custom.data.sizes import check_item_size, plane_size, whole_numbers
 from custom.errors import InputError
 
 
@@ -22,3 +22,28 @@ def test_what_is_no_whole_number_is_told_with_its_option(wrong):
             check("--it", wrong)
     with pytest.raises(InputError, match="height and the width"):
         plane_size("--it", [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("item", "units", "fixed", "line"),
+    [
+        (
+            (3, 1, 36, 36),
+            32,
+            None,
+            "--crop_size: gives 36, 36, and .* of 32, 32; the nearest .*: [32, 32] and [64, 64]",
+        ),
+        ((3, 1, 5, 64), (8, 8), None, "--crop_size: gives 5, 64, and .*; the nearest that it takes: [8, 64]"),
+        ((3, 1, 6, 64, 64), (4, 8, 8), None, "--phases: gives 6, and .* of 4; the nearest that it takes: 4 and 8"),
+        ((5, 1, 64, 64), 8, 128, "--crop_size: gives [64, 64]; give [128,128], all that this network takes"),
+    ],
+)
+def test_what_a_network_does_not_take_is_told_with_the_nearest_that_it_takes(item, units, fixed, line):
+    with pytest.raises(InputError, match=line.replace("[", r"\[").replace("]", r"\]") + "$"):
+        check_item_size(item, units, fixed)
+
+
+def test_what_a_network_takes_passes():
+    check_item_size((3, 1, 4, 64, 64), (4, 8, 8))
+    check_item_size((1, 37, 41), 1)
+    check_item_size((5, 1, 128, 128), 8, 128)

@@ -11,6 +11,7 @@ import sys
 import pytest
 import torch
 
+from custom.errors import InputError
 from custom.metrics import perceptual
 from custom.metrics.perceptual import BACKBONE_FILE, HEADS_FILE, Lpips, PerceptualUnavailable, load_lpips
 
@@ -132,14 +133,27 @@ def test_heads_are_found_in_the_installed_package(weights, monkeypatch, tmp_path
     assert isinstance(Lpips(only_backbone), Lpips)
 
 
-def test_missing_weights_are_told_in_one_line(caplog, tmp_path):
+def test_missing_weights_are_told_in_one_line(caplog, tmp_path, monkeypatch):
     with pytest.raises(PerceptualUnavailable, match=BACKBONE_FILE):
         Lpips(tmp_path)
+    monkeypatch.setenv(perceptual.WEIGHTS_VARIABLE, str(tmp_path))
     with caplog.at_level(logging.WARNING):
-        assert load_lpips(tmp_path) is None
+        assert load_lpips() is None
     assert len(caplog.records) == 1
     line = caplog.records[0].getMessage()
     assert "\n" not in line and "requirements-lpips.txt" in line and str(tmp_path) in line
+
+
+def test_a_folder_that_was_named_and_has_no_weights_is_refused_and_its_remedies_work(weights, tmp_path):
+    for named, words in (
+        (tmp_path / "nowhere", "no such folder"),
+        (tmp_path / "alex.pth", "no such"),
+        (tmp_path, "none"),
+    ):
+        with pytest.raises(InputError, match=f"--lpips_weights {named}: .*{words}.*; give the folder") as caught:
+            load_lpips(named)
+        assert "\n" not in str(caught.value)
+    assert isinstance(load_lpips(weights), Lpips)
 
 
 @pytest.mark.parametrize("content", (b"", b"<html>not found</html>"))

@@ -103,6 +103,18 @@ def test_a_training_on_other_data_or_options_is_refused_before_any_stage_runs(tr
     assert session.result.read_bytes() != before and stages[0].state.epoch == 1
 
 
+@pytest.mark.parametrize(("attribute", "option"), [("divisor", "--crop_size"), ("cell_size", "--crop_size")])
+def test_images_that_the_network_does_not_take_are_refused_before_any_epoch(training, tmp_path, attribute, option):
+    session, stages, trained = training()
+    setattr(trained, attribute, (24, 24))
+    with pytest.raises(InputError, match=rf"^{option}: gives 32, 32, .*: \[24, 24\] and \[48, 48\]$"):
+        session.run(stages, trained)
+    assert not list((tmp_path / "run").rglob("*.*"))
+    setattr(trained, attribute, (16, 16))  # as the shapes of these stages are
+    session.run(stages, trained)
+    assert session.result.is_file()
+
+
 def test_a_finished_training_changes_nothing(training, caplog):
     session, stages, trained = training()
     session.run(stages, trained)

@@ -14,25 +14,26 @@ from tqdm import tqdm
 from custom.errors import InputError
 from custom.importers.cmr.dicom import Headers
 from custom.importers.cmr.dicom_headers import read_headers
+from custom.importers.cmr.divided import with_divided_stacks
 from custom.importers.cmr.joining import like
 from custom.importers.cmr.source import CmrSource, common_folders, visible_files
 from custom.importers.notes import Doubt
-from custom.importers.patients import by_pattern, folder_name, of_dicom, output_name
+from custom.importers.patients import PLACEHOLDER, by_pattern, folder_name, of_dicom, output_name
 
 MANY_FILES = 500
 """From here on a bar shows that headers are read."""
 
 
-def find_dicom_sources(root: Path, pattern: str | None, patient_from: str) -> list[CmrSource]:
+def find_dicom_sources(root: Path, pattern: str | None, patient_from: str, join: str = "like") -> list[CmrSource]:
     """The DICOM studies below a folder; see `custom.importers.cmr.sources.find_sources`.
 
     Files of one patient and one study are one source, in whichever folders they are. Without such numbers, the first
-    folder below `root` stands for them.
+    folder below `root` stands for them. With `join` "all" the studies of a patient are one source.
     """
     files = visible_files(root)
     headers = read_headers(tqdm(files, desc="headers", disable=len(files) < MANY_FILES, leave=False))
     headers.unreadable += _damaged(files, headers)
-    studies = list(_studies(headers, root))
+    studies = list(_studies(headers, root, join))
     names = _names([study for study, _ in studies], root)
     found = []
     for (study, conflict), name in zip(studies, names, strict=True):
@@ -46,7 +47,7 @@ def find_dicom_sources(root: Path, pattern: str | None, patient_from: str) -> li
             study.unreadable.insert(0, conflict)
         source = CmrSource("dicom", name, patient.name, paths, base, patient_from=patient.told_by, headers=study)
         found.append(replace(source, doubts=patient.doubts))
-    return _with_shared_ids(found)
+    return with_divided_stacks(_with_shared_ids(found))
 
 
 def find_dicom_file(path: Path, pattern: str | None, patient_from: str) -> list[CmrSource]:
@@ -80,11 +81,12 @@ def _damaged(files: Sequence[Path], headers: Headers) -> list[InputError]:
     return found
 
 
-def _studies(headers: Headers, root: Path) -> Iterable[tuple[Headers, InputError | None]]:
+def _studies(headers: Headers, root: Path, join: str) -> Iterable[tuple[Headers, InputError | None]]:
     """Headers of each patient's studies, and what contradicts itself in them."""
     groups: dict[tuple[str, str], Headers] = {}
 
     def group(patient: str, study: str, path: Path) -> Headers:
+        study = "all" if join == "all" and patient and not PLACEHOLDER.match(patient) else study
         key = (patient, study or f"folder {'/'.join(path.parent.relative_to(root).parts[:1])}")
         return groups.setdefault(key, Headers())
 

@@ -34,6 +34,7 @@ def find_sources(
     pattern: str | None = None,
     patient_from: str = "auto",
     left_out: LeftOutFiles | None = None,
+    join: str = "like",
 ) -> list[CmrSource]:
     """The scans below a folder, which may be one itself.
 
@@ -49,6 +50,7 @@ def find_sources(
         pattern: regular expression; its first group, or the whole match, is the patient.
         patient_from: see `custom.importers.patients`.
         left_out: gets files that are passed over, and why.
+        join: see `custom.importers.cmr.dicom_options`; with "all" also the studies of a DICOM patient are one source.
 
     Raises:
         InputError: nothing there, or a path without a patient.
@@ -65,7 +67,7 @@ def find_sources(
         finders = {
             "nifti": lambda: find_volume_sources(root, frames, pattern, patient_from, left_out),
             "zip": lambda: [_zip_source(path, root, pattern) for path in visible_files(root) if is_zip(path)],
-            "dicom": lambda: find_dicom_sources(root, pattern, patient_from),
+            "dicom": lambda: find_dicom_sources(root, pattern, patient_from, join),
         }
         found = [source for name, find in finders.items() if kind in ("auto", name) for source in find()]
         found = [_like_its_neighbours(source, found) for source in found]

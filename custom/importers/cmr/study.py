@@ -117,12 +117,12 @@ def sorted_stacks(
     headers.check(where)
     studies: dict[str, list[DicomImage]] = {}
     for image in sorted(headers.images, key=lambda image: (image.study, image.acquired)):
-        studies.setdefault(image.study, []).append(image)
+        studies.setdefault("" if options.join == "all" else image.study, []).append(image)
     stacks: list[tuple[str, SortedStack]] = []
     notes, faults = headers.notes(), [_header_fault(items) for items in headers.faults()]
     for k, (study, images) in enumerate(studies.items()):
         prefix = name if len(studies) == 1 else f"{name}_study{k + 1}"
-        left_out = [item for item in headers.left_out if item.study == study]
+        left_out = [item for item in headers.left_out if options.join == "all" or item.study == study]
         try:
             found, more_notes, more_faults = sort_stacks(where, images, options, left_out)
         except InputError as error:

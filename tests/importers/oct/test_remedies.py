@@ -187,3 +187,24 @@ def test_a_warning_goes_with_the_option_that_it_names(tmp_path, caplog, options,
     caplog.clear()
     prepare(str(tmp_path / "a.npy"), str(tmp_path / "out"), **options, geometry="vivolight", frame_pitch_mm=0.1)
     assert told not in caplog.text
+
+
+def test_two_series_of_frames_in_one_folder_are_one_patient_until_the_option_is_followed(tmp_path, caplog):
+    images(*(f"p/run{run}_{k}.png" for run in (1, 2) for k in (1, 2, 3)))(tmp_path / "in")
+    common = {"geometry": "vivolight", "to": "keep"}
+    prepare(str(tmp_path / "in"), str(tmp_path / "one"), **common)
+    assert "2 series of numbers" in caplog.text and "--patient_from file makes each one" in caplog.text
+    assert list(images_in(tmp_path / "one").values()) == ["p", "p"]
+    prepare(str(tmp_path / "in"), str(tmp_path / "each"), **common, patient_from="file")
+    assert len(set(images_in(tmp_path / "each").values())) == 2
+    caplog.clear()
+    prepare(str(tmp_path / "in"), str(tmp_path / "chosen"), **common, frame_names="^run2")
+    assert len(images_in(tmp_path / "chosen")) == 1 and "series of numbers" not in caplog.text
+
+
+def test_frames_that_are_missing_split_as_the_warning_says(tmp_path, caplog):
+    images(*(f"p/{k}.png" for k in (1, 2, 3, 7, 8, 9)))(tmp_path / "in")
+    prepare(str(tmp_path / "in"), str(tmp_path / "kept"), geometry="vivolight", to="keep")
+    assert "frames are missing" in caplog.text and "--gaps split" in caplog.text
+    prepare(str(tmp_path / "in"), str(tmp_path / "split"), geometry="vivolight", to="keep", gaps="split")
+    assert (len(images_in(tmp_path / "kept")), len(images_in(tmp_path / "split"))) == (1, 2)
