@@ -22,6 +22,7 @@ from custom.interpolators.optical_flow import FlowMidpoint
 from custom.metrics.efficientnet_lite import load_lite0
 from custom.metrics.inception import load_inception
 from custom.metrics.perceptual import load_lpips, load_st_lpips
+from custom.training.tracking import track_evaluation
 
 #: What stands in every table of a modality. The first two are the floor; paired differences are with the second.
 BESIDE: dict[str, dict[str, type[Interpolator]]] = {
@@ -52,6 +53,7 @@ class BundleEvaluation:
         inception_weights: see `custom.metrics.inception.load_inception`.
         handlers: Ignite handlers of every benchmark, such as a report.
         val_handlers: further ones, which MONAI's `--tracking` appends here.
+        bundle_root: folder of the bundle, which tracked runs are named after.
         options: further arguments of `InterpolationBenchmark`: `seed`, `batch_size`, `amp`, `coordinates`.
 
     Raises:
@@ -76,6 +78,7 @@ class BundleEvaluation:
         inception_weights: str | None = None,
         handlers: Sequence[Any] = (),
         val_handlers: Sequence[Any] = (),
+        bundle_root: str | Path = ".",
         **options: Any,
     ) -> None:
         own = of_network(network_def, checkpoint)
@@ -88,7 +91,6 @@ class BundleEvaluation:
             _ = method.fingerprint  # what is wrong with it is told before any work
         common = {"device": device, "modality": modality, "baseline": list(beside)[1], "networks": Networks(device)}
         common |= {"oracles": {"Autoencoder": CodecOf(own)} if own.has_codec else {}}
-        common["val_handlers"] = [*handlers, *val_handlers]
         common |= {"coordinates": "polar" if modality == "oct" else "cartesian", "lpips": load_lpips(lpips_weights)}
         common["st_lpips"] = load_st_lpips()
         if modality != "oct":
@@ -97,16 +99,22 @@ class BundleEvaluation:
         timed_rows = stepped if timed_steps is not None else ()
         timed = {name: rows[name].at(num_inference_steps=timed_steps) for name in timed_rows}
         folder = Path(output_dir)
+
+        def heard(part: str) -> dict[str, Any]:
+            return {**common, "val_handlers": [*handlers, *track_evaluation(val_handlers, bundle_root, folder, part)]}
+
         main = InterpolationBenchmark(
-            windows.main, self.methods, folder, timed=timed, num_samples=num_samples, **common
+            windows.main, self.methods, folder, timed=timed, num_samples=num_samples, **heard("")
         )
         self.benchmarks: dict[str, InterpolationBenchmark] = {"": main}
         if steps and windows.sweep:
             swept = {name: at_steps(rows[name], steps) for name in stepped}
             level = {name: method for name, method in beside.items() if name not in ("Nearest", "Latent average")}
-            self.benchmarks["steps"] = StepsSweep(windows.sweep, swept, folder / "steps", level, **common)
+            self.benchmarks["steps"] = StepsSweep(windows.sweep, swept, folder / "steps", level, **heard("steps"))
         if windows.dense:
-            self.benchmarks["dense"] = InterpolationBenchmark(windows.dense, self.methods, folder / "dense", **common)
+            self.benchmarks["dense"] = InterpolationBenchmark(
+                windows.dense, self.methods, folder / "dense", **heard("dense")
+            )
 
     def run(self) -> None:
         """Measure what is not measured yet, and report."""

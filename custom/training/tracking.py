@@ -27,8 +27,8 @@ NONE = "null"
 MAX_VALUE = 500
 """Characters of a parameter; what servers take at least."""
 STRUCTURE = {
-    "imports", "initialize", "run", "finalize", "train", "validate", "evaluate", "session", "datalist", "network",
-    "trained", "save_execute_config", "is_not_rank0", "tracking_uri", "experiment_name", "run_name",
+    "imports", "initialize", "run", "finalize", "train", "validate", "evaluate", "evaluator", "session", "datalist",
+    "network", "trained", "save_execute_config", "is_not_rank0", "tracking_uri", "experiment_name", "run_name",
 }  # fmt: skip
 """Ids of a config that are no options."""
 
@@ -54,15 +54,11 @@ class RunTracking:
         if not self._trackers:
             return
         self._config = newest_config(self.output_dir)
-        options = options_of(self._config)
-        data = Path(options["dataset_dir"]).name if options.get("dataset_dir", NONE) != NONE else PHANTOM
+        self._options = options_of(self._config)
         validators = (getattr(handler, "validator", None) for handler in handlers)
         for tracker in (*self._trackers, *(t for v in validators if v is not None for t in trackers_of(v))):
-            if tracker.experiment_name == NO_NAME:
-                tracker.experiment_name = self.bundle_root.name
-            tracker.run_name = tracker.run_name or f"{self.bundle_root.name} on {data}"
+            name_run(tracker, self.bundle_root, self._options)
             tracker.artifacts = ()  # MONAI's own path is wrong where --output_dir is given; `finish` sees to it
-        self._options = options
         engine.add_event_handler(Events.STARTED, self._begin)
 
     def _begin(self) -> None:
@@ -82,6 +78,47 @@ class RunTracking:
         for path in (self._config, *curves, *sorted(self.output_dir.glob("*.png")), card):
             if path and path.is_file():
                 self._trackers[0].client.log_artifact(self._run_id, str(path))
+
+
+def name_run(tracker: MLFlowHandler, bundle_root: str | Path, options: Mapping[str, str]) -> None:
+    """Name experiment and run after bundle and data, unless the user did (`--experiment_name`, `--run_name`).
+
+    Args:
+        tracker: is changed.
+        bundle_root: folder of the bundle.
+        options: what `options_of` gave.
+    """
+    bundle = Path(bundle_root).name
+    data = Path(options["dataset_dir"]).name if options.get("dataset_dir", NONE) != NONE else PHANTOM
+    if tracker.experiment_name == NO_NAME:
+        tracker.experiment_name = bundle
+    tracker.run_name = tracker.run_name or f"{bundle} on {data}"
+
+
+def track_evaluation(handlers: Iterable[Any], bundle_root: str | Path, output_dir: str | Path, part: str = "") -> list:
+    """Handlers of an evaluation, those of MLflow with the names that a training has, all options and the config.
+
+    Args:
+        handlers: of which MONAI's `--tracking mlflow` appends one.
+        bundle_root: folder of the bundle.
+        output_dir: of the evaluation; holds the config as it is executed.
+        part: of the evaluation, where it has several; each is a run, its name ends with this.
+
+    Returns:
+        The handlers, those of MLflow as copies.
+    """
+    found = []
+    for handler in handlers:
+        if isinstance(handler, MLFlowHandler):
+            handler = copy.copy(handler)
+            config = newest_config(Path(output_dir))
+            options = options_of(config)
+            name_run(handler, bundle_root, options)
+            handler.run_name += f", {part}" if part else ""
+            handler.experiment_param = {**options, **(handler.experiment_param or {})}
+            handler.artifacts = (config,)  # MONAI's own path is wrong where --output_dir is given
+        found.append(handler)
+    return found
 
 
 def trackers_of(engine: Engine) -> list[MLFlowHandler]:

@@ -9,6 +9,8 @@ import json
 
 import pytest
 import torch
+from monai.handlers import MLFlowHandler
+from monai.utils import path_to_sqlite_uri
 
 from custom.errors import InputError
 from custom.evaluation import methods as methods_module
@@ -81,6 +83,27 @@ def test_tracking_comes_beside_the_report_and_not_in_its_place(tmp_path, weights
     own, tracker = Handler(), Handler()
     evaluation(tmp_path, weights, windows, handlers=[own], val_handlers=[tracker])
     assert heard == [own, tracker] * 3, "the table, the sweep, the dense stacks"
+
+
+def test_tracked_runs_are_named_after_bundle_data_and_part(tmp_path, weights, windows, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    output = tmp_path / "eval"
+    output.mkdir()
+    config = {"dataset_dir": "/data/hearts", "seed": 3, "evaluator": {"device": "cpu"}}
+    (output / "config_20250101_000000.json").write_text(json.dumps(config))
+    uri = path_to_sqlite_uri(str(output / "mlruns.db"))
+    tracker = MLFlowHandler(uri, artifacts="wrong + '/path'", iteration_log=False, close_on_complete=True)
+    options = {"timed_steps": None, "latent_average": False, "val_handlers": [tracker]}
+    evaluation(tmp_path, weights, windows, bundle_root=tmp_path / "calid", **options).run()
+    client = tracker.client
+    (experiment,) = [e for e in client.search_experiments() if e.name != "Default"]
+    runs = {run.info.run_name: run for run in client.search_runs(experiment.experiment_id)}
+    assert experiment.name == "calid"
+    assert runs.keys() == {"calid on hearts", "calid on hearts, steps", "calid on hearts, dense"}
+    for run in runs.values():
+        assert run.info.status == "FINISHED" and run.data.params["seed"] == "3" and "evaluator" not in run.data.params
+        assert [item.path for item in client.list_artifacts(run.info.run_id)] == ["config_20250101_000000.json"]
+    assert "CaLID/x4/psnr" in runs["calid on hearts"].data.metrics
 
 
 def test_measuring_a_classical_method_reads_nothing(tmp_path, weights, windows, loads):
