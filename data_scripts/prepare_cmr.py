@@ -96,7 +96,7 @@ def prepare(
         duplicates: of DICOM images at the same place and time: error, or keep the first or the last acquired.
         drop_incomplete: leave out slices at the ends of a DICOM stack that lack phases.
         join: which DICOM series may be parts of one stack, if their slices or phases complete each other: those whose
-            descriptions are alike but for numbers (like), all, or none.
+            descriptions are alike but for numbers (like), all, also of several studies of one patient, or none.
         phases_by: what orders the phases of a DICOM slice: trigger (time), temporal (position), instance (number),
             series (number), or auto: the first of these that tells them apart.
         unit: of lengths in NIfTI headers: mm, micron, meter, or auto for what they say.

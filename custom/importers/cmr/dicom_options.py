@@ -25,7 +25,7 @@ class DicomOptions:
         duplicates: "error", or which to keep of images of the same place and time.
         drop_incomplete: leave out slices at the ends that lack phases.
         join: which series may be parts of one stack: "like" ones, whose descriptions are equal but for numbers,
-            "all", or "none".
+            "all", also of several studies of one patient, or "none".
         phases_by: what orders the phases of a slice, one of `CLOCKS`.
 
     Raises:
