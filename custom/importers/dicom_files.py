@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
+import pydicom.datadict
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
@@ -28,6 +29,8 @@ _MAX_FIRST_LENGTH = 1024
 # pydicom says in many lines what the errors here say in one, and warns of values that do no harm.
 logging.getLogger("pydicom").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", module="pydicom")
+if pydicom.datadict.tag_for_keyword("SyntheticData") is None:  # pydicom 2, which MONAI Label needs, is older than it
+    pydicom.datadict.add_dict_entry(0x0008001C, "CS", "SyntheticData", "Synthetic Data")
 
 
 def is_dicom(path: Path) -> bool:

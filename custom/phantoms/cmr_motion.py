@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.integrate import trapezoid
 from scipy.interpolate import PchipInterpolator
 
 ROOF_MM = 55.0  # above the mitral plane the atria stretch as the plane descends; this far above nothing moves
@@ -100,7 +101,7 @@ class Chamber:
     def volume_ml(self) -> float:
         """Volume between apex and mitral plane, ml."""
         heights = np.linspace(self.apex, self.length, 401)
-        return float(np.pi * np.trapezoid(self.square(heights), heights) / 1000)
+        return float(np.pi * trapezoid(self.square(heights), heights) / 1000)
 
 
 def distance_from_square(radial: np.ndarray, square: np.ndarray, slope: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import shutil
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 
 from custom.errors import InputError
@@ -47,6 +48,16 @@ def test_a_dicom_study_becomes_a_cine(tmp_path):
         result = serve("motion", path, tmp_path / f"job{n}", factor=2)
         image = nib.load(result.image)
         assert image.shape == (24, 20, 7, 2) and image.header.get_zooms()[2:] == (4.0, 30.5), archive
+
+
+def test_a_dicom_study_of_synthetic_slices_is_no_acquired_one(tmp_path):
+    study = write_dicom(tmp_path / "study")
+    for path in study.iterdir():
+        image = pydicom.dcmread(path)
+        image.add_new(0x0008001C, "CS", "YES")
+        image.save_as(path)
+    with pytest.raises(InputError, match="synthetic"):
+        serve("motion", study, tmp_path / "job")
 
 
 def test_of_several_stacks_one_is_asked_for(tmp_path):

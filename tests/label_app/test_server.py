@@ -191,7 +191,7 @@ def test_a_long_job_meets_no_time_out_and_others_are_answered_meanwhile(server, 
     answers, waits = [], []
 
     def ask():
-        answers.append(server.infer("calid", "stack", '{"factor": 4, "num_inference_steps": 40}'))
+        answers.append(server.infer("calid", "stack", '{"factor": 4, "num_inference_steps": 200, "realism": 1.0}'))
 
     job = threading.Thread(target=ask)
     started = time.perf_counter()

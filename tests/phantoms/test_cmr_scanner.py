@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 from scipy.ndimage import center_of_mass
 
 from custom.phantoms.cmr import CmrStack
@@ -22,7 +23,7 @@ def scanner() -> Scanner:
 def test_profile_has_the_slice_thickness_at_half_maximum() -> None:
     offsets = np.linspace(-20, 20, 4001)
     profile = slice_profile(offsets, 8.0)
-    assert np.trapezoid(profile, offsets) == pytest.approx(8.0, rel=1e-4)
+    assert trapezoid(profile, offsets) == pytest.approx(8.0, rel=1e-4)
     inside = offsets[profile >= 0.5]
     assert (inside[0], inside[-1]) == pytest.approx((-4, 4), abs=0.02)
     assert profile[2000] > 0.99 and slice_profile(np.array([7.0]), 8.0)[0] < 0.01

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset
-from pydicom.pixels import apply_color_lut, pixel_array
 
 from custom.errors import InputError
 from custom.importers.decoding import decoded, unreadable
@@ -69,6 +68,8 @@ def _frames(path: Path, dataset: Dataset, notes: list[str]) -> np.ndarray:
         interpretation = dataset.PhotometricInterpretation
     except Exception as error:  # empty or missing elements
         raise unreadable(path, error) from error
+    from pydicom.pixels import apply_color_lut, pixel_array  # not in pydicom 2, which MONAI Label needs
+
     frames = decoded(path, dataset, pixel_array)
     if interpretation == "PALETTE COLOR":
         _mend_palette(dataset)
