@@ -60,7 +60,10 @@ def test_a_package_holds_the_bundle_and_the_code_that_it_needs(package):
     inside = {name.removeprefix("motion/") for name in names}
     code = {name for name in inside if name.startswith("custom/")}
     configs = {f"configs/{path.name}" for path in (Path(bundle_root("motion")) / "configs").iterdir()}
-    pages = {f"docs/{name}" for name in ("README.md", "data_license.txt", "comparison.md", "scanned_hearts.md")}
+    pages = {
+        f"docs/{name}"
+        for name in ("README.md", "data_license.txt", "comparison.md", "scanned_hearts.md", "uncertainty.md")
+    }
     assert inside - code == configs | pages | {"LICENSE", "models/model.pt", "docs/motion_network.csv"}
     # What inference names, what that imports, what only a function imports; not what other bundles need.
     assert code > {f"custom/{name}.py" for name in ("interpolators/motion", "networks/motion", "networks/feature_flow")}
