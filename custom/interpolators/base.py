@@ -129,7 +129,7 @@ class Interpolator(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The frames of `interpolate`, and how far off the method expects each pixel of them to be.
 
-        What a scan is interpolated with. A method that knows its error overrides this one as well as `interpolate`.
+        What a scan is interpolated with. A method that knows its error overrides this one, see `ToldByPrediction`.
 
         Args:
             neighbours: see `interpolate`.
@@ -143,6 +143,24 @@ class Interpolator(nn.Module):
             are true, same shape, as a fraction of the intensity range; None where the method does not say.
         """
         return self.interpolate(neighbours, positions, seeds, wrap_rows, **options), None
+
+
+class ToldByPrediction:
+    """Of an `Interpolator` that knows its error: what it says is `predict`, and `interpolate` is the frames of that.
+
+    Stands before the other base class.
+    """
+
+    def interpolate(
+        self,
+        neighbours: torch.Tensor,
+        positions: torch.Tensor,
+        seeds: Sequence[int] | None = None,
+        wrap_rows: bool = False,
+        **options: Any,
+    ) -> torch.Tensor:
+        """See `Interpolator.interpolate`; without seeds every item takes seed 0. `options` are those of `predict`."""
+        return self.predict(neighbours, positions, seeds, wrap_rows, **options)[0]
 
 
 def check_steps(num_inference_steps: int, num_timesteps: int | None = None, name: str = "num_inference_steps") -> None:

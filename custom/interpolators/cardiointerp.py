@@ -16,7 +16,7 @@ from custom.diffusion.ddim import add_noise, ddim_sample, to_epsilon
 from custom.diffusion.guidance import guide
 from custom.diffusion.schedules import timestep_pairs
 from custom.diffusion.speckle import speckle_like
-from custom.interpolators.base import Reach, central_pair, check_number, check_steps
+from custom.interpolators.base import Reach, ToldByPrediction, central_pair, check_number, check_steps
 from custom.interpolators.latent import LatentInterpolator, check_prediction, noise_of
 from custom.interpolators.turns import turned, whole_turn
 from custom.networks.fusion_autoencoder import FusionAutoencoder
@@ -28,7 +28,7 @@ _SPECKLE = 0x5BEC
 """Set apart from the seeds of latents: those of the speckle."""
 
 
-class CardioInterp(LatentInterpolator):
+class CardioInterp(ToldByPrediction, LatentInterpolator):
     """All that CardioInterp needs in one module; its state dict is the bundle's `models/model.pt`.
 
     Frames of any height and width are padded to whole latent cells and go through the networks in overlapping tiles.
@@ -104,21 +104,6 @@ class CardioInterp(LatentInterpolator):
         return ((decoded + 1) / 2).clamp(0, 1)
 
     @torch.no_grad()
-    def interpolate(
-        self,
-        neighbours: torch.Tensor,
-        positions: torch.Tensor,
-        seeds: Sequence[int] | None = None,
-        wrap_rows: bool = False,
-        callback: Callable[[int, torch.Tensor], bool | None] | None = None,
-    ) -> torch.Tensor:
-        """See `Interpolator.interpolate`; without seeds every batch item takes seed 0.
-
-        `callback` is that of `custom.diffusion.ddim.ddim_sample`.
-        """
-        return self.predict(neighbours, positions, seeds, wrap_rows, callback)[0]
-
-    @torch.no_grad()
     def predict(
         self,
         neighbours: torch.Tensor,
@@ -127,7 +112,10 @@ class CardioInterp(LatentInterpolator):
         wrap_rows: bool = False,
         callback: Callable[[int, torch.Tensor], bool | None] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """See `Interpolator.predict`: of the likeliest frames the motion network says how far off they may be."""
+        """See `Interpolator.predict`: of the likeliest frames the motion network says how far off they may be.
+
+        `callback` is that of `custom.diffusion.ddim.ddim_sample`.
+        """
         first, last = central_pair(neighbours)
         turns = [0] * len(first)
         if wrap_rows and self.motion is not None:  # rolling by whole rows is exact: the networks see what is left

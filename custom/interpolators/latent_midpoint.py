@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from custom.diffusion.texture import texture_like
-from custom.interpolators.base import ANYWHERE, MIDDLE
+from custom.interpolators.base import ANYWHERE, MIDDLE, ToldByPrediction
 from custom.interpolators.latent import LatentInterpolator, noise_of
 from custom.networks.motion_view import View
 from custom.networks.padding import pad_slices
@@ -41,7 +41,7 @@ class Between(NamedTuple):
     views: torch.Tensor | None
 
 
-class LatentMidpoint(LatentInterpolator):
+class LatentMidpoint(ToldByPrediction, LatentInterpolator):
     """A method that makes the slice between two, halfway, or with a motion network anywhere.
 
     Slices of any size are padded to whole cells; the phases of a cine are continued cyclically, as the heart does.
@@ -105,24 +105,12 @@ class LatentMidpoint(LatentInterpolator):
             noise: standard normal noise like its argument.
             callback: of the method's sampler.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not say how a latent is drawn")
+        raise TypeError(f"{type(self).__name__} does not say how a latent is drawn: override draw().")
 
     @property
     def draws(self) -> bool:
         """Whether `draw` is one of many rather than the likeliest: with motion its slices are given texture."""
         return self.realism > 0
-
-    @torch.no_grad()
-    def interpolate(
-        self,
-        neighbours: torch.Tensor,
-        positions: torch.Tensor,
-        seeds: Sequence[int] | None = None,
-        wrap_rows: bool = False,
-        callback: Callable[[int, torch.Tensor], bool | None] | None = None,
-    ) -> torch.Tensor:
-        """See `Interpolator.interpolate`; without seeds every item takes seed 0. `callback` is that of `draw`."""
-        return self.predict(neighbours, positions, seeds, wrap_rows, callback)[0]
 
     @torch.no_grad()
     def predict(

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from custom.interpolators.base import Interpolator, central_pair
+from custom.interpolators.base import Interpolator, ToldByPrediction, central_pair
 from custom.interpolators.turns import whole_turn
 from custom.networks.motion import Motion, MotionNetwork
 from custom.networks.padding import pad_slices
@@ -21,7 +21,7 @@ TURN_MARGIN = 64
 """Rows of the far side that a polar frame is continued with: about what the networks see to either side."""
 
 
-class MotionInterpolator(Interpolator):
+class MotionInterpolator(ToldByPrediction, Interpolator):
     """Slices at any position of a gap by a `MotionNetwork`; its state dict is the bundle's `models/model.pt`.
 
     Of polar frames the rows go on around the frame, and a rotation of the whole frame between the neighbours is found
@@ -82,17 +82,6 @@ class MotionInterpolator(Interpolator):
         """See `Interpolator.validate`."""
         super().validate()
         self.tiler.validate(self.network.divisor)
-
-    @torch.no_grad()
-    def interpolate(
-        self,
-        neighbours: torch.Tensor,
-        positions: torch.Tensor,
-        seeds: Sequence[int] | None = None,
-        wrap_rows: bool = False,
-    ) -> torch.Tensor:
-        """See `Interpolator.interpolate`; deterministic."""
-        return self.predict(neighbours, positions, seeds, wrap_rows)[0]
 
     @torch.no_grad()
     def predict(
