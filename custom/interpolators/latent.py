@@ -32,6 +32,9 @@ class LatentInterpolator(Interpolator):
         spatial_dims: of a frame: 2, or 3 for whole cine slices.
     """
 
+    #: Whether the motion network looks from either side, where there is one.
+    both_ways = False
+
     def __init__(
         self,
         autoencoder: nn.Module,
@@ -78,7 +81,7 @@ class LatentInterpolator(Interpolator):
         plane = places.to(padded).view(-1, *(1,) * (padded.ndim - 1)).expand(-1, 1, *padded.shape[2:])
 
         def see(tiles: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
-            return look(self.motion, tiles, planes.flatten(1)[:, 0]).packed()
+            return look(self.motion, tiles, planes.flatten(1)[:, 0], self.both_ways).packed()
 
         return self._motion_tiler(see, (padded, unit), (plane, unit), out_scale=unit)[(..., *window)]
 

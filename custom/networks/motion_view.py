@@ -51,19 +51,20 @@ class View(NamedTuple):
 
 
 @torch.no_grad()
-def look(motion: MotionNetwork, neighbours: torch.Tensor, positions: torch.Tensor) -> View:
+def look(motion: MotionNetwork, neighbours: torch.Tensor, positions: torch.Tensor, both_ways: bool = False) -> View:
     """Ask a motion network, which learns nothing by it.
 
     Args:
         motion: the network.
         neighbours: the slices before and after, `(N, 2, *space)` in [0, 1], of any size.
         positions: between them, `(N,)` in (0, 1).
+        both_ways: take the mean of looking from either side.
     """
     phases = neighbours.shape[2] if neighbours.ndim == 5 else None
     if phases is not None:
         neighbours, positions = neighbours.transpose(1, 2).flatten(0, 1), positions.repeat_interleave(phases)
     padded, window = pad_slices(neighbours, (motion.divisor, motion.divisor))
-    found = motion(padded.float(), positions)
+    found = (motion.both_ways if both_ways else motion)(padded.float(), positions)
     sides = [backward_warp(padded[:, [side]], found.flows[:, side]) for side in (0, 1)]
     parts = (
         found.image.clamp(0, 1),

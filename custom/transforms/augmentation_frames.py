@@ -119,6 +119,54 @@ class RandSideBranchd(RandPolard):
         return torch.cat([frames[:, :, :begins], frames[:, :, begins:] * kept], dim=2)
 
 
+class RandJumpFramesd(RandPolard):
+    """Let frames jump, as the beating heart moves a vessel against its catheter: each is turned and displaced in depth.
+
+    Every frame has its own displacement, drawn independently, so what lies between two frames cannot be known from
+    them: a network that has seen this learns where to be unsure. The displacement in depth is a shift of the catheter
+    across the lumen, one period around the circle.
+
+    Args:
+        keys: items `(frames, A-lines, depths)`.
+        most: largest displacement in depth, as a share of `reference`; each item draws its own below it.
+        most_turn: largest turn in degrees, likewise.
+        reference: depths that the share is of; crops differ in how much of an A-line they show.
+        prob: of jumps.
+        allow_missing_keys: do not complain of an absent key.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        most: float = 0.03,
+        most_turn: float = 4.0,
+        reference: int = 375,
+        prob: float = 0.2,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, prob, allow_missing_keys)
+        self.most, self.most_turn, self.reference = most, most_turn, reference
+
+    def _draw(self, rows: int, depths: int) -> tuple[float, float, int]:
+        """Deviation of the turn in rows and of the shift in depths, and the seed of the frames' own draws."""
+        sizes = self.R.uniform(0, self.most_turn) * rows / 360, self.R.uniform(0, self.most) * self.reference
+        return *sizes, int(self.R.randint(2**31))
+
+    def _change(self, frames: torch.Tensor, drawn: tuple[float, float, int]) -> torch.Tensor:
+        turn, shift, seed = drawn
+        rng = np.random.default_rng(seed)
+        rows, depths = frames.shape[1:]
+        angle, places, moved = 2 * np.pi * np.arange(rows) / rows, np.arange(depths), []
+        for frame in frames.split(1):
+            frame = between_rows(frame, np.arange(rows) + rng.uniform(-turn, turn))[0]
+            direction, length = rng.uniform(0, 2 * np.pi), rng.uniform(0, shift)
+            at = np.clip(places + length * np.cos(angle - direction)[:, None], 0, depths - 1)
+            lower = np.minimum(at.astype(int), depths - 2)
+            below, above = (torch.gather(frame, 1, torch.from_numpy(k)) for k in (lower, lower + 1))
+            moved.append(torch.lerp(below, above, torch.as_tensor(at - lower, dtype=frame.dtype)))
+        return torch.stack(moved)
+
+
 class RandStillFramesd(RandomizableTransform, MapTransform):
     """Let nothing move: all frames of a window become one of them, drawn at random. Polar or not.
 

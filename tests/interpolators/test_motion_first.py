@@ -75,7 +75,7 @@ KINDS = ["calid", "cine", "bridge", "cardiointerp"]
 def test_untrained_it_gives_what_the_motion_network_guesses_at_any_position(kind):
     network, known = network_of(kind), frames(kind, size=(32, 64))  # whole cells: nothing is padded
     made = network.interpolate(known, PLACES)
-    motion = MotionInterpolator(network.motion)
+    motion = MotionInterpolator(network.motion, both_ways=kind == "cardiointerp")
     if kind == "cine":
         guess = torch.stack([motion.interpolate(known[:, :, :, t], PLACES) for t in range(3)], dim=3)
     else:
@@ -83,6 +83,14 @@ def test_untrained_it_gives_what_the_motion_network_guesses_at_any_position(kind
     assert made.shape == guess.shape
     torch.testing.assert_close(made, guess, atol=1e-4, rtol=0)
     assert network.reach == (ANYWHERE if kind != "cardiointerp" else network.reach)
+
+
+def test_looked_at_from_both_ways_the_order_of_the_frames_makes_no_difference():
+    network, known = network_of("cardiointerp"), frames("cardiointerp", size=(32, 64))
+    for both_ways in (True, False):
+        network.both_ways = both_ways
+        one, other = network.interpolate(known, PLACES), network.interpolate(known.flip(1), 1 - PLACES.flip(0)).flip(1)
+        assert torch.allclose(one, other, atol=1e-4) is both_ways
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,6 +8,7 @@ import torch
 from monai.data import MetaTensor
 
 from custom.transforms.augmentation_frames import (
+    RandJumpFramesd,
     RandResamplePolard,
     RandSideBranchd,
     RandStillFramesd,
@@ -15,7 +16,7 @@ from custom.transforms.augmentation_frames import (
 )
 from custom.transforms.augmentation_intensity import RandNoiseFloord
 
-POLAR = (RandTurnFramesd, RandResamplePolard, RandSideBranchd)
+POLAR = (RandTurnFramesd, RandJumpFramesd, RandResamplePolard, RandSideBranchd)
 
 
 @pytest.fixture
@@ -87,6 +88,25 @@ def test_a_side_branch_opens_and_closes(frames):
         assert 1 not in steps[steps.index(-1) :] if -1 in steps else True, "it opens, then it closes"
         moved += len(set(widths.tolist())) > 2
     assert moved > 20
+
+
+def test_frames_jump_by_themselves_in_angle_and_depth():
+    depth = torch.arange(160.0).expand(180, -1) / 160
+    angle = torch.cos(2 * torch.pi * torch.arange(180.0) / 180)[:, None].expand(-1, 160)
+    deepest, turns = [], []
+    for index in range(20):
+        jump = RandJumpFramesd("image", most=0.02, most_turn=4, reference=375, prob=1.0).set_random_state(seed=index)
+        moved = 160 * (jump(polar(depth.repeat(7, 1, 1)))["image"] - depth)[:, :, 40:-40]
+        torch.testing.assert_close(moved, moved[..., :1].expand_as(moved), atol=1e-2, rtol=0)  # whole A-lines
+        wave = torch.fft.rfft(moved[:, :, 0], dim=1).abs()
+        assert (wave[:, 1] > 20 * wave[:, 2:].amax(1) - 1e-3).all(), "a shift of the catheter: one period of the circle"
+        if moved.max() > 0.5:
+            assert len({round(x, 2) for x in moved.amax((1, 2)).tolist()}) > 4, "each frame by itself"
+        deepest.append(moved.abs().max().item())
+        turned = RandJumpFramesd("image", most=0, most_turn=4, prob=1.0).set_random_state(seed=index)
+        wave = torch.fft.rfft(turned(polar(angle.repeat(7, 1, 1)))["image"][:, :, 0], dim=1)[:, 1]
+        turns.append(torch.rad2deg(wave.angle()).abs().max().item())
+    assert 0.6 * 7.5 < max(deepest) <= 7.51 and 2.5 < max(turns) <= 4.1
 
 
 def test_still_frames_are_one_of_them(frames):
