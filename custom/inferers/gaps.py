@@ -29,6 +29,7 @@ from custom.inferers.likeness import likeness
 from custom.inferers.plan import MAX_FACTOR, Window, plan_gap
 from custom.interpolators.base import ANYWHERE, Interpolator
 from custom.networks.batching import BatchSize
+from custom.networks.precision import has_bfloat16
 from custom.progress import EvenProgress
 from custom.transforms.layout import slice_axis, slice_spacing, slices_first
 
@@ -47,7 +48,7 @@ class GapInferer(Inferer):
             Phases and volumes that lie side by side share it: they then differ by what was acquired, not by the draw.
         axis: for volumes in memory (`__call__`), the interpolated array axis, 0, 1 or 2; None for the through-plane
             axis of their affine.
-        amp: let the networks compute in bfloat16 where the device is a GPU and the method says that it is safe.
+        amp: let the networks compute in bfloat16 where the device has it and the method says that it is safe.
         cudnn_benchmark: let cuDNN try its algorithms for each size first; the fastest may change from run to run, and
             with it the last bits.
     """
@@ -223,11 +224,11 @@ class GapInferer(Inferer):
     @contextmanager
     def _as_wanted(self, network: Interpolator, device: torch.device) -> Iterator[None]:
         """Inside, networks compute in the precision, and cuDNN chooses its algorithms, as the options say."""
-        half = self.amp and device.type == "cuda" and network.half_precision_safe
+        half = self.amp and network.half_precision_safe and has_bfloat16(device)
         before = torch.backends.cudnn.benchmark
         torch.backends.cudnn.benchmark = self.cudnn_benchmark or before
         try:
-            with torch.autocast("cuda", torch.bfloat16) if half else nullcontext():
+            with torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
                 yield
         finally:
             torch.backends.cudnn.benchmark = before

@@ -107,11 +107,16 @@ def test_bfloat16_changes_less_than_a_gray_level_where_it_is_said_to_be_safe(nam
     assert narrow.dtype == torch.float32 and 0 < difference.square().mean().sqrt() < 1 / 255
 
 
-def test_amp_never_changes_what_the_cpu_makes():
-    network = build("unet_regression")
-    known = frames(network, "cpu", 2)
-    plain, amp = (list(GapInferer(2, amp=amp, cudnn_benchmark=amp).stream(known, network)) for amp in (False, True))
-    assert torch.equal(plain[1].mean, amp[1].mean) and not torch.backends.cudnn.benchmark
+@pytest.mark.parametrize("able", [False, True])
+@pytest.mark.parametrize("name", ["unet_regression", "motion", "calid", "cardiointerp"])
+def test_half_precision_is_used_where_a_processor_has_it(name, able, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True, "avx512_bf16": able})
+    network = load_model(build(name), BUNDLES / name / "models" / "model.pt").eval()
+    known = [avg_pool2d(frame.flatten(0, -3), 5, 1, 2).view_as(frame) for frame in frames(network, "cpu", 2)]
+    plain, half = (list(GapInferer(2, amp=amp, cudnn_benchmark=amp).stream(known, network)) for amp in (False, True))
+    error = (plain[1].mean - half[1].mean).abs().mean()
+    assert half[1].mean.dtype == torch.float32 and not torch.backends.cudnn.benchmark
+    assert 0 < error < 1 / 255 if able else error == 0
 
 
 @pytest.mark.gpu
