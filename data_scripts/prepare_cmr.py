@@ -113,6 +113,8 @@ def prepare(
         seed: of the split.
         resplit: deal all patients of output_dir anew; otherwise those of earlier runs stay in their sections.
     """
+    # The command line takes 4 for a number; an expression may be one.
+    series, patient_pattern = (str(x) if isinstance(x, int | float) else x for x in (series, patient_pattern))
     conversion = ConversionOptions(spacing, size, centre, intensity, masks)
     dicom = DicomOptions(series, min_slices, duplicates, drop_incomplete, join, phases_by)
     volumes = VolumeOptions(unit, label_like)

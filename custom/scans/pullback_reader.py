@@ -26,9 +26,10 @@ from custom.scans.scan import Scan
 
 PULLBACK_AXIS = 2
 ROBUST_PERCENTILES = (0.1, 99.9)
+_ONE_FILE = "save each pullback as a file of its own"
+_MEND_FRAME = "mend that frame, or remove it where it is the first or the last"
 SAMPLES_PER_FRAME = 4096
 """Pixels of a frame that the robust intensity range looks at: bounds the memory of the pass."""
-_CONVERT = "convert with data_scripts/prepare_oct.py"
 
 
 def inspect_pullback(path: str | Path) -> Scan:
@@ -66,9 +67,11 @@ def _gray_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, int, int]:
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if image.get_data_dtype().kind not in "iuf" or (len(shape) > 3 and shape[-1] in (3, 4)):
-        raise InputError(path, "holds colour or complex values, gray is expected", _CONVERT)
+        raise InputError(path, "holds colour or complex values, gray is expected", "save its magnitude or one channel")
     if len(shape) > 3:
-        raise InputError(path, f"is a {len(shape)}D array {shape}, (H, W, frames) is expected", _CONVERT)
+        raise InputError(path, f"is a {len(shape)}D array {shape}, (H, W, frames) is expected", _ONE_FILE)
+    if min(shape) < 1:
+        raise InputError(path, f"has the dimensions {shape} in its header", "mend them, or export the file again")
     if len(shape) < 3 or shape[2] < 2:
         raise InputError(path, "has one frame only", "give at least two frames, on the last axis")
     return shape
@@ -99,7 +102,7 @@ def _with_intensity_range(info: Scan) -> Scan:
             frame = reader.stored(k)
             least, most = frame.min(), frame.max()
             if not np.isfinite([least, most]).all():
-                raise InputError(info.path, f"has NaN or Inf in frame {k}", "mend or remove that frame")
+                raise InputError(info.path, f"has NaN or Inf in frame {k}", _MEND_FRAME)
             low, high = min(low, least), max(high, most)
             samples.append(frame.ravel(order="K")[picks])
     if low == high:

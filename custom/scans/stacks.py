@@ -18,14 +18,16 @@ import numpy as np
 
 from custom.errors import InputError
 from custom.geometry import through_plane_axis
-from custom.scans.nifti import NiftiWriter, find_nifti, open_nifti, output_header, stored_header
+from custom.scans.nifti import find_nifti, open_nifti, output_header, stored_header
+from custom.scans.nifti_writer import NiftiWriter
 from custom.scans.scan import Scan
 from custom.scans.tissue import tissue_range
 
 STACK_PERCENTILES = (0.5, 99.5)
 """Of all slices and phases together (methods.md B17): what [0, 1] stands for."""
 _SCRIPT = "data_scripts/prepare_cmr.py"
-_CONVERT = f"convert it with {_SCRIPT}"
+_CONVERT = f"save it as NIfTI (.nii.gz), or convert it with {_SCRIPT}"
+MEND_SLICE = "mend that slice, or remove it where it is the first or the last"
 
 
 def inspect_stack(path: str | Path, axis: int | None = None) -> Scan:
@@ -76,8 +78,6 @@ def _gray_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, ...]:
     if len(shape) > 4:
         fault = f"is a {len(shape)}D array {shape}, (X, Y, Z) or (X, Y, Z, T) is expected"
         raise InputError(path, fault, "split it into one file per series")
-    if 0 in shape:
-        raise InputError(path, f"is an empty array {shape}", "export it again")
     if len(shape) < 3:
         raise InputError(path, "has one slice only", "give a stack of at least two slices")
     return shape
@@ -96,7 +96,7 @@ def _read(path: Path, image: nib.Nifti1Image) -> np.ndarray:
 def _checked_range(path: Path, values: np.ndarray) -> tuple[float, float]:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         where = np.argwhere(~np.isfinite(values))[0].tolist()
-        remedy = "mend or remove that slice; a margin of them data_scripts/prepare_cmr.py fills (--size 0 --spacing 0)"
+        remedy = f"{MEND_SLICE}; a margin of them {_SCRIPT} fills (--size 0 --spacing 0)"
         raise InputError(path, f"has NaN or Inf, first at voxel {where}", remedy)
     try:
         return stack_intensity_range(values)

@@ -8,6 +8,8 @@ It is no requirement of this project: 50 MB to fetch and 260 MB on disk for two 
 
 from __future__ import annotations
 
+import re
+from glob import escape, glob
 from pathlib import Path
 
 import nibabel as nib
@@ -15,6 +17,7 @@ import numpy as np
 
 from custom.errors import InputError
 from custom.importers.notes import Doubt
+from custom.scans.header_repair import NO_AFFINE
 
 ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 COPY_AGAIN = "copy or export the file again"
@@ -38,6 +41,8 @@ def open_itk(path: Path) -> tuple[nib.Nifti1Image, list[str]]:
         image = sitk.ReadImage(str(path))
         values = sitk.GetArrayFromImage(image)
     except RuntimeError as error:
+        if re.search("spacing|direction", str(error), re.IGNORECASE):
+            raise InputError(path, NO_AFFINE, "set the voxel spacing and the directions in the header") from error
         lines = [line for line in str(error).splitlines() if line.strip()]
         reason = (lines[-1] if lines else type(error).__name__).replace(str(path), "the file")
         raise InputError(path, f"cannot be read ({' '.join(reason.split())})", COPY_AGAIN) from error
@@ -47,7 +52,8 @@ def open_itk(path: Path) -> tuple[nib.Nifti1Image, list[str]]:
     if components > 1:
         if dimensions > 3 or (components in (3, 4) and values.dtype == np.uint8):
             raise InputError(path, f"has {components} values in each voxel, gray is expected", "save one channel")
-        notes.append(Doubt(f"{components} values in each voxel are taken as phases of a cine"))
+        told = f"{components} values in each voxel are taken as phases of a cine"
+        notes.append(Doubt(f"{told}; if they are none, save one of them as a volume"))
     values = np.ascontiguousarray(values.transpose())  # (X, Y, Z) or (X, Y, Z, T)
     affine = np.eye(4)
     direction = np.array(image.GetDirection()).reshape(dimensions, dimensions)[:3, :3]
@@ -56,8 +62,6 @@ def open_itk(path: Path) -> tuple[nib.Nifti1Image, list[str]]:
         raise InputError(path, f"is an array {values.shape}, no stack", "give a stack of at least two slices")
     affine[:3, :3], affine[:3, 3] = direction * spacing, image.GetOrigin()[:3]
     affine = _LPS_TO_RAS @ affine
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-9:
-        raise InputError(path, "has no valid affine in its header", "set the voxel spacing in the header")
     if np.array_equal(affine, _LPS_TO_RAS):
         affine = np.eye(4)
     nifti = nib.Nifti1Image(values, affine, dtype=values.dtype)
@@ -65,3 +69,15 @@ def open_itk(path: Path) -> tuple[nib.Nifti1Image, list[str]]:
     nifti.set_qform(affine, "scanner")
     nifti.set_sform(affine, "scanner")
     return nifti, notes
+
+
+def values_of(path: Path) -> list[Path]:
+    """The files that a header without values (.nhdr, .mhd) names: one, a list, or a pattern with a number in it."""
+    if path.suffix.lower() not in (".nhdr", ".mhd"):
+        return []
+    found: set[Path] = set()
+    for line in path.read_bytes().decode("latin-1").splitlines():
+        name = escape(re.split("[:=]", line, maxsplit=1)[-1].strip())
+        pattern = re.sub(r"%\d*d(\S*).*", r"*\1", name)
+        found |= {Path(place) for place in glob(f"{escape(str(path.parent))}/{pattern}")}
+    return sorted(place for place in found - {path} if place.is_file())

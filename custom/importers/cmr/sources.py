@@ -74,9 +74,11 @@ def find_sources(
     if not found:
         if left_out:
             path, reason = left_out[0]
-            raise InputError(path, reason, "give --input scans that were acquired, with their masks beside them")
-        what = "NIfTI, DICOM or zip file" if kind == "auto" else kind
-        raise InputError(root, f"holds no {what}", "give --input a scan or a folder of scans")
+            remedy = "give --input short-axis scans that were acquired, with their masks beside them"
+            raise InputError(path, reason, f"{remedy}; if its name misleads, rename it")
+        what = "NIfTI, DICOM or zip file" if kind == "auto" else f"source of the kind {kind}"
+        remedy = "give --input a scan or a folder of scans" + (", or leave out --source" if kind != "auto" else "")
+        raise InputError(root, f"holds no {what}", remedy)
     return found
 
 
