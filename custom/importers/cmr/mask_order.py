@@ -31,7 +31,7 @@ def order_doubt(label: np.ndarray, numbering: str) -> Doubt | None:
         return None
     lv, rv = ours[CmrLabel.LV_CAVITY], ours[CmrLabel.RV_CAVITY]
     swapped = {**{there: here for here, there in ours.items()}, lv: CmrLabel.RV_CAVITY, rv: CmrLabel.LV_CAVITY}
-    remedy = ",".join(f"{theirs}={int(here)}" for theirs, here in swapped.items())
+    remedy = ",".join(f"{theirs}={int(here)}" for theirs, here in sorted(swapped.items()))
     told = f"myocardium surrounds number {rv} (here the right ventricle) of the mask"
     return Doubt(f"{told}: if it is the left one, say --masks {remedy}")
 
