@@ -23,7 +23,7 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from nibabel.spatialimages import HeaderDataError
 
-from custom.errors import InputError
+from custom.errors import InputError, closed
 from custom.scans.lengths import to_mm
 
 SAME_PLACE_MM = 0.1
@@ -71,7 +71,9 @@ def load_mended(path: str | Path, unit: str | None = None) -> MendedNifti:
         return _load(path, unit)
     except InputError:
         raise
-    except (EOFError, zlib.error) as error:
+    except PermissionError as error:
+        raise closed(path, error) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(path, f"cannot be read to its end ({error})", _EXPORT_AGAIN) from error
     except (nib.filebasedimages.ImageFileError, HeaderDataError, OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).replace(str(path), "the file").split()) or type(error).__name__

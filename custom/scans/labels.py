@@ -77,8 +77,8 @@ def read_labels(path: str | Path, image: Scan, num_classes: int = NUM_CLASSES) -
     except (EOFError, OSError, ValueError, zlib.error) as error:
         raise InputError(path, "cannot be read to its end", "copy or export the file again") from error
     with np.errstate(invalid="ignore"):  # NaN differs from whatever it becomes
-        labels = values.astype(np.uint8)
-    if not np.array_equal(labels, values) or labels.max() >= num_classes:
+        labels = values.astype(np.uint8) if values.dtype.kind in "iufb" else None
+    if labels is None or not np.array_equal(labels, values) or labels.max() >= num_classes:
         raise InputError(path, f"has values other than 0 to {num_classes - 1}", _REMEDY)
     labels = labels.reshape(*image.shape[:3], image.num_phases)
     return np.ascontiguousarray(np.moveaxis(labels, (image.axis, 3), (0, 1)))

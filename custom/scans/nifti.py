@@ -20,7 +20,7 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from nibabel.spatialimages import HeaderDataError
 
-from custom.errors import InputError
+from custom.errors import InputError, closed, closed_file
 from custom.scans.header_repair import NO_AFFINE, SET_AFFINE, load_mended
 
 logger = logging.getLogger(__name__)
@@ -50,14 +50,14 @@ def find_nifti(dataset_dir: str | Path, what: str, script: str) -> list[Path]:
         InputError: nothing there.
     """
     folder = Path(dataset_dir)
-    if folder.is_file():
-        return [folder]
-    if not folder.is_dir():
-        raise InputError(folder, "no such folder", f"give --dataset_dir a folder of {what}, or one file")
     try:
+        if folder.is_file():
+            return [folder]
+        if not folder.is_dir():
+            raise InputError(folder, "no such folder", f"give --dataset_dir a folder of {what}, or one file")
         found = sorted(p for p in folder.iterdir() if p.name.endswith(SUFFIXES) and not p.name.startswith("."))
     except OSError as error:
-        raise InputError(folder, f"cannot be read ({error.strerror})", "change its permissions") from error
+        raise closed(folder, error) from error
     if not found:
         raise InputError(folder, "holds no .nii or .nii.gz", f"convert the {what} with {script}")
     passed = sorted(p.name for p in folder.iterdir() if p.name.lower().endswith(OTHER_SUFFIXES) and p.name[0] != ".")
@@ -95,10 +95,14 @@ def open_nifti(path: str | Path, convert: str, mend: bool = False) -> nib.Nifti1
         InputError: missing, not a NIfTI file, or an affine that is not finite or singular.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(path, "no such file", "check the path")
     try:
+        if not path.is_file():
+            raise InputError(path, "no such file", "check the path")
+        if fault := closed_file(path):
+            raise fault
         image = _load_mended(path) if mend else nib.load(path)
+    except PermissionError as error:
+        raise closed(path, error) from error
     except InputError as error:
         remedy = convert if error.fault.startswith("is not a NIfTI image") else error.remedy
         raise InputError(path, error.fault, remedy) from error

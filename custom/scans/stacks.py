@@ -17,7 +17,7 @@ import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
-from custom.geometry import through_plane_axis
+from custom.geometry import is_array_axis, through_plane_axis
 from custom.scans.nifti import find_nifti, open_nifti, output_header, stored_header
 from custom.scans.nifti_writer import NiftiWriter
 from custom.scans.scan import Scan
@@ -49,7 +49,7 @@ def inspect_stack(path: str | Path, axis: int | None = None) -> Scan:
     shape = _gray_shape(path, image)
     if axis is None:
         axis = through_plane_axis(image.affine)
-    elif axis not in (0, 1, 2):
+    elif not is_array_axis(axis):
         raise InputError(path, f"cannot be sliced along axis {axis}", "choose slice axis 0, 1 or 2")
     if shape[axis] < 2:
         fault = f"has one slice only along axis {axis}"

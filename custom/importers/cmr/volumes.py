@@ -14,7 +14,7 @@ import numpy as np
 from scipy.ndimage import label as connected
 
 from custom.errors import InputError
-from custom.geometry import through_plane_axis
+from custom.geometry import is_array_axis, through_plane_axis
 from custom.importers.cmr.itk import COPY_AGAIN, ITK, open_itk, values_of
 from custom.importers.notes import Doubt, phrase
 from custom.scans.header_repair import NO_AFFINE, SET_AFFINE, load_mended, other_half
@@ -123,7 +123,7 @@ def read_volume(path: Path, axis: int | None = None, unit: str = "auto") -> Read
     if axis is None:
         axis = through_plane_axis(image.affine)
         notes += _axis_doubts(image.affine, axis)
-    elif not isinstance(axis, int) or axis not in range(3):
+    elif not is_array_axis(axis):
         raise InputError(path, f"cannot be sliced along axis {axis}", "choose --slice_axis 0, 1 or 2")
     if shape[axis] < 2:
         fault = f"has one slice only along axis {axis}"

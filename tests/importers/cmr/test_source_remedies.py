@@ -14,7 +14,8 @@ import pytest
 
 from custom.errors import InputError
 from data_scripts.prepare_cmr import prepare
-from tests.importers.cmr.remedies import VALUES, is_stack, is_volume, label, made, said, stack, told, volume
+from tests.importers.cmr.remedies import VALUES, image, is_stack, is_volume, label, made, said, stack, told, volume
+from tests.importers.cmr.somebody import somebody
 
 CHOICES = (
     *("source", "centre", "intensity", "masks", "frames", "duplicates", "join", "phases_by", "unit", "label_like"),
@@ -167,3 +168,47 @@ def test_single_phases_of_a_cine_that_is_there_are_left_out_unless_asked_for(tmp
     assert not told(caplog, tmp_path / "in", tmp_path / "single", frames="single")
     is_volume(tmp_path / "single")
     assert "single phases are taken" in (tmp_path / "single/sources.csv").read_text()
+
+
+CLOSED = "cannot be read (Permission denied)"
+
+
+@pytest.mark.parametrize("given", ["in", "in/p", "in/p/a.nii.gz"])
+def test_permissions_of_a_volume_are_changed(caplog, given):
+    with somebody() as home:
+        volume(home / "in/p/a.nii.gz")
+        (home / given).chmod(0)
+        lines = told(caplog, home / "in", home / "out")
+        assert said(lines, f"{home / given}: {CLOSED}; change its permissions"), lines
+        (home / given).chmod(0o700)
+        assert not told(caplog, home / "in", home / "out")
+        is_volume(home / "out")
+
+
+@pytest.mark.parametrize("name", ["im{}", "{}.dcm"])
+def test_permissions_of_an_image_are_changed(caplog, name):
+    with somebody() as home:
+        for k in range(6):
+            image(home / "in/p" / name.format(k), k)
+        closed = home / "in/p" / name.format(5)
+        closed.chmod(0)
+        lines = told(caplog, home / "in", home / "out")
+        assert said(lines, f"{closed}: {CLOSED}; change its permissions"), lines
+        assert said(told(caplog, closed, home / "out"), f"{closed}: {CLOSED}; change its permissions")
+        closed.chmod(0o600)
+        assert not told(caplog, home / "in", home / "out")
+        is_stack(home / "out")
+
+
+def test_a_folder_that_is_closed_is_left_out_and_told(caplog):
+    with somebody() as home:
+        volume(home / "in/p/a.nii.gz")
+        stack(home / "in/q")
+        (home / "in/q").chmod(0)
+        caplog.set_level("INFO")
+        prepare(str(home / "in"), str(home / "out"), size=0, spacing=0)
+        assert f"left out q: {CLOSED}; change its permissions" in caplog.text
+        is_volume(home / "out")
+        (home / "in/q").chmod(0o700)
+        assert not told(caplog, home / "in", home / "out")
+        assert len(list((home / "out").glob("*.nii.gz"))) == 2

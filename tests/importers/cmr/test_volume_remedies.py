@@ -135,7 +135,7 @@ CASES = {
                   file(), {}, volume_of()),
     "axis of one slice": (file(VALUES[:1], THIN), {}, ["a.nii: has one slice only", "name its --slice_axis"],
                           None, {"slice_axis": 2}, volume_of(VALUES[:1], THIN)),
-    "no such axis": (file(), {"slice_axis": 2.5}, ["cannot be sliced along axis 2.5", "--slice_axis 0, 1 or 2"],
+    "no such axis": (file(), {"slice_axis": True}, ["cannot be sliced along axis True", "--slice_axis 0, 1 or 2"],
                      None, {"slice_axis": 2}, volume_of()),
     "flat": (file(VALUES[..., 0]), {}, ["a.nii: is an array (20, 16), no stack", "a stack of at least two slices"],
              file(), {}, volume_of()),
