@@ -26,9 +26,10 @@ from nibabel.spatialimages import HeaderDataError
 from custom.errors import InputError, closed
 from custom.scans.lengths import to_mm
 
-SAME_PLACE_MM = 0.1
-SAME_SPACING = 1e-3
+SAME_PLACE_MM, SAME_SPACING = 0.1, 1e-3
 NO_AFFINE, SET_AFFINE = "has no valid affine in its header", "set the affine (sform) in the header"
+COPY_AGAIN = "copy or export the file again"
+MEND_DIMENSIONS = "mend the dimensions in the header, or export the file again"
 MAX_PADDING_BYTES = 15
 """Writers may round a file's length up; more than this is a header that forgets voxels."""
 _HAIR = 1e-3
@@ -36,8 +37,6 @@ _HAIR = 1e-3
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 _ANALYZE = "an Analyze header states no orientation: left and right may be swapped; save it as NIfTI, which does"
 _SFORM = "the sform is taken; to take the other, set sform_code to 0"
-_EXPORT_AGAIN = "copy or export the file again"
-_MEND_DIMENSIONS = "mend the dimensions in the header, or export the file again"
 
 
 @dataclass
@@ -74,7 +73,7 @@ def load_mended(path: str | Path, unit: str | None = None) -> MendedNifti:
     except PermissionError as error:
         raise closed(path, error) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(path, f"cannot be read to its end ({error})", _EXPORT_AGAIN) from error
+        raise InputError(path, f"cannot be read to its end ({error})", COPY_AGAIN) from error
     except (nib.filebasedimages.ImageFileError, HeaderDataError, OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).replace(str(path), "the file").split()) or type(error).__name__
         raise InputError(path, f"is not a NIfTI image ({reason})", "export it again as NIfTI (.nii.gz)") from error
@@ -167,7 +166,7 @@ def _mend(path: Path, header, unit: str | None, notes: list[str], doubts: list[s
     """Change fields in place."""
     shape = header.get_data_shape()
     if min(shape, default=0) < 1:
-        raise InputError(path, f"has the dimensions {shape} in its header", _MEND_DIMENSIONS)
+        raise InputError(path, f"has the dimensions {shape} in its header", MEND_DIMENSIONS)
     pixdim = header["pixdim"]
     sform = np.array([header["srow_x"], header["srow_y"], header["srow_z"]], np.float64)
     has_sform = int(header["sform_code"]) > 0 and np.isfinite(sform).all() and np.linalg.det(sform[:, :3]) != 0
@@ -229,9 +228,9 @@ def _check_length(path: Path, image_file: Path, image: nib.Nifti1Pair) -> None:
                 size += len(part)
     if size - expected > MAX_PADDING_BYTES:
         fault = f"holds {size - expected} bytes more than its header says (shape {tuple(proxy.shape)}, {proxy.dtype})"
-        raise InputError(path, fault, _MEND_DIMENSIONS)
+        raise InputError(path, fault, MEND_DIMENSIONS)
     if size < expected:
-        raise InputError(path, f"cannot be read to its end ({expected - size} bytes are missing)", _EXPORT_AGAIN)
+        raise InputError(path, f"cannot be read to its end ({expected - size} bytes are missing)", COPY_AGAIN)
 
 
 def _compare_forms(image: nib.Nifti1Image, doubts: list[str]) -> None:
@@ -244,8 +243,7 @@ def _compare_forms(image: nib.Nifti1Image, doubts: list[str]) -> None:
         told = [" x ".join(f"{value:g}" for value in values) for values in (zooms, sizes)]
         doubts.append(f"voxels are {told[0]} mm by pixdim and {told[1]} mm by the sform: {_SFORM}")
     elif int(header["qform_code"]) > 0:
-        extent = np.array([*image.shape[:3], 1.0])
-        corners = np.array([[*np.unravel_index(k, (2, 2, 2)), 1] for k in range(8)]) * extent
+        corners = np.array([[*np.unravel_index(k, (2, 2, 2)), 1] for k in range(8)]) * [*image.shape[:3], 1.0]
         apart = float(np.abs(corners @ (header.get_qform() - image.affine).T).max())
         if apart > SAME_PLACE_MM:
             doubts.append(f"qform and sform lie {apart:.1f} mm apart: {_SFORM}")

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from custom.errors import InputError
+from custom.scans.header_repair import COPY_AGAIN
 from custom.scans.nifti import open_nifti
 from custom.scans.scan import Scan
 
@@ -75,7 +76,7 @@ def read_labels(path: str | Path, image: Scan, num_classes: int = NUM_CLASSES) -
     try:
         values = np.asarray(mask.dataobj)
     except (EOFError, OSError, ValueError, zlib.error) as error:
-        raise InputError(path, "cannot be read to its end", "copy or export the file again") from error
+        raise InputError(path, "cannot be read to its end", COPY_AGAIN) from error
     with np.errstate(invalid="ignore"):  # NaN differs from whatever it becomes
         labels = values.astype(np.uint8) if values.dtype.kind in "iufb" else None
     if labels is None or not np.array_equal(labels, values) or labels.max() >= num_classes:

@@ -20,7 +20,7 @@ import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
-from custom.scans.header_repair import is_gzip
+from custom.scans.header_repair import COPY_AGAIN, is_gzip
 from custom.scans.nifti import open_nifti, stored_header
 from custom.scans.scan import Scan
 
@@ -58,7 +58,7 @@ def inspect_pullback(path: str | Path) -> Scan:
     try:
         return _with_intensity_range(info)
     except (EOFError, OSError, zlib.error) as error:
-        raise InputError(path, f"cannot be read to its end ({error})", "copy or export the file again") from error
+        raise InputError(path, f"cannot be read to its end ({error})", COPY_AGAIN) from error
 
 
 def _gray_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, int, int]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from custom.errors import InputError
 from custom.geometry import is_array_axis, through_plane_axis
+from custom.scans.header_repair import COPY_AGAIN
 from custom.scans.nifti import find_nifti, open_nifti, output_header, stored_header
 from custom.scans.nifti_writer import NiftiWriter
 from custom.scans.scan import Scan
@@ -90,7 +91,7 @@ def _read(path: Path, image: nib.Nifti1Image) -> np.ndarray:
         return np.array(image.dataobj.get_unscaled(), order="K")
     except (EOFError, OSError, ValueError, zlib.error) as error:
         reason = str(error).replace(str(path), "the file").splitlines()[0]
-        raise InputError(path, f"cannot be read to its end ({reason})", "copy or export the file again") from error
+        raise InputError(path, f"cannot be read to its end ({reason})", COPY_AGAIN) from error
 
 
 def _checked_range(path: Path, values: np.ndarray) -> tuple[float, float]:

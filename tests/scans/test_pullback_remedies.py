@@ -13,7 +13,7 @@ import pytest
 
 from custom.errors import InputError
 from custom.scans.pullbacks import inspect_pullback
-from custom.scans.scans import inspect_scan, read_scan_slices
+from custom.scans.scans import inspect_scan, percentile_range, read_scan_slices
 
 GOOD = np.random.default_rng(0).integers(10, 250, (20, 16, 5)).astype(np.uint8)
 AFFINE = np.diag([1.0, 0.01, 0.2, 1.0])
@@ -129,13 +129,16 @@ def test_frames_on_another_axis_are_moved_or_named(tmp_path):
     is_pullback(path)
 
 
-def test_a_pullback_that_is_torn_while_it_is_read_is_copied_again(tmp_path):
-    path = tmp_path / "a.nii"
-    written()(path)
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_a_pullback_that_is_torn_while_it_is_read_is_copied_again(tmp_path, name):
+    path = tmp_path / name
+    nib.save(nib.Nifti1Image(GOOD, AFFINE), path)
     info = inspect_scan(path, "pullback")
     whole = path.read_bytes()
-    path.write_bytes(whole[:-400])
-    with pytest.raises(InputError, match="a.nii: cannot be read to its end .*; copy or export the file again"):
-        read_scan_slices(info)
+    path.write_bytes(whole[:-400] if name == "a.nii" else whole[:400] + b"\xff" * (len(whole) - 400))
+    for read in (read_scan_slices, lambda info: percentile_range(info, (1, 99))):
+        with pytest.raises(InputError, match=f"{name}: cannot be read to its end .*; copy or export the file again"):
+            read(info)
     path.write_bytes(whole)
     np.testing.assert_array_equal(np.moveaxis(read_scan_slices(info)[:, 0], 0, 2), GOOD)
+    assert percentile_range(info, (1, 99))[1] > 200

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from custom.errors import InputError
+from custom.scans.header_repair import load_mended
 from custom.scans.scans import inspect_scan
 from custom.scans.stacks import inspect_stack, read_slices
 
@@ -133,6 +134,13 @@ def test_the_advice_works(tmp_path, name):
     assert words in refusal(path)
     follow(path)
     is_stack(path, *values)
+
+
+def test_a_path_that_leads_nowhere(tmp_path):
+    with pytest.raises(InputError, match="a.nii: no such file; check the path"):
+        load_mended(tmp_path / "a.nii")
+    written()(tmp_path / "b.nii")
+    np.testing.assert_array_equal(np.asarray(load_mended(tmp_path / "b.nii").image.dataobj), GOOD)
 
 
 def test_the_other_half_of_a_pair(tmp_path):

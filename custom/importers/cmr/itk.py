@@ -17,10 +17,14 @@ import numpy as np
 
 from custom.errors import InputError
 from custom.importers.notes import Doubt
-from custom.scans.header_repair import NO_AFFINE
+from custom.scans.header_repair import COPY_AGAIN, MAX_PADDING_BYTES, MEND_DIMENSIONS, NO_AFFINE
 
 ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
-COPY_AGAIN = "copy or export the file again"
+_MAX_HEADER_BYTES = 2**20
+_NOT_PLAIN = re.compile(
+    rb"encoding:(?! *raw)|(byte|line) ?skip:|CompressedData *= *True|BinaryData *= *False|HeaderSize *=", re.IGNORECASE
+)
+"""Values that are compressed, written as text, or behind something else: how many bytes they take is not told."""
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -46,6 +50,7 @@ def open_itk(path: Path) -> tuple[nib.Nifti1Image, list[str]]:
         lines = [line for line in str(error).splitlines() if line.strip()]
         reason = (lines[-1] if lines else type(error).__name__).replace(str(path), "the file")
         raise InputError(path, f"cannot be read ({' '.join(reason.split())})", COPY_AGAIN) from error
+    _check_length(path, values)
     notes: list[str] = []
     dimensions, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     values = np.moveaxis(values, -1, 0) if components > 1 else values
@@ -81,3 +86,18 @@ def values_of(path: Path) -> list[Path]:
         pattern = re.sub(r"%\d*d(\S*).*", r"*\1", name)
         found |= {Path(place) for place in glob(f"{escape(str(path.parent))}/{pattern}")}
     return sorted(place for place in found - {path} if place.is_file())
+
+
+def _check_length(path: Path, values: np.ndarray) -> None:
+    """Refuse plain values that are more than the header speaks of: they would be read in wrong rows."""
+    with open(path, "rb") as file:
+        start = file.read(_MAX_HEADER_BYTES)
+    end = re.search(rb"\n\r?\n|ElementDataFile *= *LOCAL\r?\n", start)
+    header = start[: end.end()] if end else start
+    if _NOT_PLAIN.search(header):
+        return
+    files = values_of(path)
+    size = sum(file.stat().st_size for file in files) if files else path.stat().st_size - len(header)
+    if size - values.nbytes > MAX_PADDING_BYTES:
+        fault = f"holds {size - values.nbytes} bytes more than its header says (shape {values.shape[::-1]})"
+        raise InputError(path, fault, MEND_DIMENSIONS)

@@ -15,9 +15,9 @@ from scipy.ndimage import label as connected
 
 from custom.errors import InputError
 from custom.geometry import is_array_axis, through_plane_axis
-from custom.importers.cmr.itk import COPY_AGAIN, ITK, open_itk, values_of
+from custom.importers.cmr.itk import ITK, open_itk, values_of
 from custom.importers.notes import Doubt, phrase
-from custom.scans.header_repair import NO_AFFINE, SET_AFFINE, load_mended, other_half
+from custom.scans.header_repair import COPY_AGAIN, NO_AFFINE, SET_AFFINE, load_mended, other_half
 from custom.scans.lengths import UNITS, to_mm
 from custom.scans.nifti import is_regular, stored_header
 from custom.scans.scan import Scan

@@ -1,22 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Messages about DICOM files, zips of them and whose they are: each is provoked, and its advice followed."""
+"""Messages about DICOM files and whose they are: each is provoked, and its advice followed."""
 
 from __future__ import annotations
 
 import shutil
-import zipfile
 
 import nibabel as nib
-import numpy as np
 import pydicom
 import pytest
 
 from custom.errors import InputError
 from custom.importers.cmr.sources import find_sources
-from custom.importers.cmr.zips import unpacked
-from tests.importers.cmr.remedies import image, is_stack, is_volume, said, stack, told, volume
+from tests.importers.cmr.remedies import image, is_stack, said, stack, told
 
 
 def test_one_image_of_a_scan_is_sent_to_its_folder(tmp_path, caplog):
@@ -68,6 +65,39 @@ def test_an_image_of_a_header_is_mended_with_pydicom(tmp_path, caplog):
     wrong.save_as(tmp_path / "p/im2")
     assert not told(caplog, tmp_path / "p", tmp_path / "out")
     is_stack(tmp_path / "out")
+
+
+def test_a_folder_without_a_short_axis_scan(tmp_path, caplog):
+    stack(tmp_path / "ct", Modality="CT")
+    lines = told(caplog, tmp_path / "ct", tmp_path / "out")
+    assert said(lines, "ct: holds no MR images of a stack (left out 6 images of series 4 (sax): modality CT, not MR)")
+    assert said(lines, "give the folder of a short-axis scan")
+    stack(tmp_path / "mr")
+    assert not told(caplog, tmp_path / "mr", tmp_path / "out")
+    is_stack(tmp_path / "out")
+
+
+def test_an_image_without_all_its_pixels_is_exported_again(tmp_path, caplog):
+    stack(tmp_path / "p")
+    image(tmp_path / "p/im5", 5, PixelData=bytes(200))
+    lines = told(caplog, tmp_path / "p", tmp_path / "out")
+    assert said(lines, "im5: cannot be read (it has 200 bytes of pixels, 240 are expected); export it again")
+    image(tmp_path / "p/im5", 5)
+    assert not told(caplog, tmp_path / "p", tmp_path / "out")
+    is_stack(tmp_path / "out")
+
+
+def test_series_that_were_put_together_are_kept_apart_as_the_note_says(tmp_path, caplog):
+    stack(tmp_path / "p", range(8))
+    for k in range(4, 8):
+        image(tmp_path / f"p/im{k}", k, SeriesInstanceUID="1.2.9", SeriesNumber=9)
+    assert not told(caplog, tmp_path / "p", tmp_path / "one")
+    is_stack(tmp_path / "one", range(8))
+    note = "2 series make one stack of 8 slices"
+    assert said((tmp_path / "one/p.json").read_text().splitlines(), note, "--join none keeps them apart")
+    told(caplog, tmp_path / "p", tmp_path / "two", join="none")
+    found = sorted(nib.load(path).shape for path in (tmp_path / "two").glob("*.nii.gz"))
+    assert found == [(10, 12, 4)] * 2
 
 
 def in_two_studies(root, parts):
@@ -138,80 +168,3 @@ def test_one_patient_id_in_several_folders_is_several_patients_if_the_user_says_
     assert said(lines, "2 folders (ann, bob) have the same PatientID", "say --patient_from folder")
     assert not told(caplog, tmp_path / "in", tmp_path / "out", patient_from="folder")
     assert {source.patient for source in find_sources(tmp_path / "in", patient_from="folder")} == {"ann", "bob"}
-
-
-def zipped(path, folder):
-    """A zip of a folder, which goes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in sorted(folder.iterdir()):
-            archive.write(file, file.name)
-    shutil.rmtree(folder)
-
-
-def unzipped(path):
-    zipfile.ZipFile(path).extractall(path.with_suffix(""))
-    path.unlink()
-
-
-def test_a_zip_of_two_patients_is_unpacked_by_the_user(tmp_path, caplog):
-    stack(tmp_path / "p", range(5))
-    for k in range(5):
-        tags = {"PatientID": "Q", "StudyInstanceUID": "1.3", "SeriesInstanceUID": "1.3.1"}
-        image(tmp_path / f"p/b{k}", k, plus=700, **tags)
-    zipped(tmp_path / "in/both.zip", tmp_path / "p")
-    lines = told(caplog, tmp_path / "in", tmp_path / "out")
-    assert said(lines, "both.zip: holds images of 2 patients", "unpack it and give the folder")
-    unzipped(tmp_path / "in/both.zip")
-    assert not told(caplog, tmp_path / "in", tmp_path / "out")
-    found = sorted(np.asarray(nib.load(path).dataobj).min() for path in (tmp_path / "out").glob("*.nii.gz"))
-    assert found == [1000, 1700]
-
-
-def test_a_zip_of_volumes_is_unpacked_by_the_user(tmp_path, caplog):
-    volume(tmp_path / "p/P1.nii.gz")
-    zipped(tmp_path / "in/P1.zip", tmp_path / "p")
-    lines = told(caplog, tmp_path / "in", tmp_path / "out")
-    assert said(lines, "P1.zip: holds no MR images of a stack (no DICOM file)", "unpack it and give the folder")
-    unzipped(tmp_path / "in/P1.zip")
-    assert not told(caplog, tmp_path / "in", tmp_path / "out")
-    is_volume(tmp_path / "out")
-
-
-def test_a_damaged_zip_is_fetched_again_or_unpacked(tmp_path, caplog):
-    stack(tmp_path / "p")
-    zipped(tmp_path / "in/a.zip", tmp_path / "p")
-    whole = (tmp_path / "in/a.zip").read_bytes()
-    (tmp_path / "in/a.zip").write_bytes(whole[: len(whole) // 2])
-    lines = told(caplog, tmp_path / "in", tmp_path / "out")
-    assert said(lines, "a.zip: is a zip that cannot be unpacked", "fetch the zip again, or unpack it yourself")
-    (tmp_path / "in/a.zip").write_bytes(whole)
-    assert not told(caplog, tmp_path / "in", tmp_path / "out")
-    is_stack(tmp_path / "out")
-
-
-@pytest.mark.parametrize("limits", [{"max_files": 5}, {"max_bytes": 1000}])
-def test_a_zip_that_is_too_large_is_unpacked_by_the_user(tmp_path, caplog, limits):
-    stack(tmp_path / "p")
-    zipped(tmp_path / "in/a.zip", tmp_path / "p")
-    with pytest.raises(InputError, match="a.zip: .* more than .*; fetch .* or unpack it yourself"):
-        with unpacked(tmp_path / "in/a.zip", **limits):
-            pass
-    unzipped(tmp_path / "in/a.zip")
-    assert not told(caplog, tmp_path / "in", tmp_path / "out")
-    is_stack(tmp_path / "out")
-
-
-def test_a_zip_without_a_place_to_unpack_it_goes_where_tmpdir_says(tmp_path, caplog, monkeypatch):
-    stack(tmp_path / "p")
-    zipped(tmp_path / "in/a.zip", tmp_path / "p")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
-    lines = told(caplog, tmp_path / "in", tmp_path / "out")
-    assert said(lines, "a.zip: cannot be unpacked (No such file or directory)", "free some space or set TMPDIR")
-    (tmp_path / "there").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "there"))
-    monkeypatch.setattr("tempfile.tempdir", None)  # as at the start of a process
-    with unpacked(tmp_path / "in/a.zip") as folder:
-        assert folder.parent == tmp_path / "there"
-    assert not told(caplog, tmp_path / "in", tmp_path / "out")
-    is_stack(tmp_path / "out")

@@ -56,6 +56,8 @@ def meta(path, values=VALUES, spacing="1.4 1.4 8", matrix="-1 0 0 0 -1 0 0 0 1",
         path.write_text(path.read_text() + "\n".join(names) + "\n")
         for k, name in enumerate(names):
             (path.parent / name).write_bytes(values[..., k].tobytes(order="F"))
+    elif file == "LOCAL":
+        path.write_bytes(path.read_bytes() + values.tobytes(order="F"))
     else:
         (path.parent / file).write_bytes(values.tobytes(order="F"))
 
@@ -77,6 +79,17 @@ def cut_short(root):
     path.write_bytes(path.read_bytes()[:900])
 
 
+def fewer(kind):
+    """A header that speaks of a slice less than there are."""
+
+    def make(root):
+        path = root / f"p/a.{kind}"
+        meta(path, file="LOCAL" if kind == "mha" else "a.raw") if kind[0] == "m" else nrrd(path)
+        path.write_bytes(path.read_bytes().replace(b"20 16 5", b"20 16 4"))
+
+    return make
+
+
 SEVERAL = np.stack([VALUES, VALUES[::-1], VALUES[:, ::-1]])  # the axis of the components comes first
 RED = (SEVERAL % 251).astype(np.uint8)
 NO_AFFINE = ["a.nrrd: has no valid affine in its header", "set the voxel spacing and the directions in the header"]
@@ -95,6 +108,14 @@ CASES = {
     "components": (wrong(values=SEVERAL), ["a.nrrd: 3 values in each voxel are taken as phases of a cine",
                    "if they are none, save one of them as a volume"], wrong(values=SEVERAL[1].copy()), {},
                    lambda out: is_volume(out, SEVERAL[1])),
+    "forgotten voxels": (fewer("nrrd"), ["a.nrrd: holds 640 bytes more than its header says (shape (20, 16, 4))",
+                         "mend the dimensions in the header"], wrong(), {}, is_volume),
+    "forgotten voxels, apart": (fewer("nhdr"), ["a.nhdr: holds 640 bytes more than its header says"],
+                                lambda root: nrrd(root / "p/a.nhdr"), {}, is_volume),
+    "forgotten voxels, MHA": (fewer("mha"), ["a.mha: holds 640 bytes more than its header says", "or export the file"],
+                              lambda root: meta(root / "p/a.mha", file="LOCAL"), {}, is_volume),
+    "forgotten voxels, MHD": (fewer("mhd"), ["a.mhd: holds 640 bytes more than its header says"],
+                              lambda root: meta(root / "p/a.mhd"), {}, is_volume),
     "cut short": (cut_short, ["a.nrrd: cannot be read", "copy or export the file again"], wrong(), {}, is_volume),
 }  # fmt: skip
 
@@ -117,6 +138,21 @@ def test_several_values_of_a_voxel_are_phases_unless_one_of_them_is_saved(tmp_pa
     nrrd(tmp_path / "in/p/a.nrrd", SEVERAL)
     told(caplog, tmp_path / "in", tmp_path / "out")
     np.testing.assert_array_equal(np.asarray(made(tmp_path / "out").dataobj), np.moveaxis(SEVERAL, 0, 3))
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".nhdr", ".mha", ".mhd"])
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("kind", [np.int16, np.float64, np.uint8])
+def test_what_simpleitk_writes_is_as_long_as_its_header_says(tmp_path, caplog, suffix, compressed, kind):
+    sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is optional")
+    (tmp_path / "in/p").mkdir(parents=True)
+    values = (VALUES % 251).astype(kind)
+    image = sitk.GetImageFromArray(values.transpose())
+    image.SetSpacing([1.4, 1.4, 8])
+    image.SetDirection([-1, 0, 0, 0, -1, 0, 0, 0, 1])
+    sitk.WriteImage(image, str(tmp_path / f"in/p/a{suffix}"), compressed)
+    assert not told(caplog, tmp_path / "in", tmp_path / "out")
+    is_volume(tmp_path / "out", values)
 
 
 def test_a_flat_image_is_told(tmp_path, caplog):
