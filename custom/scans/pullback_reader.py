@@ -20,7 +20,7 @@ import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
-from custom.scans.header_repair import COPY_AGAIN, is_gzip
+from custom.scans.header_repair import COPY_AGAIN, MAX_PADDING_BYTES, MEND_DIMENSIONS, is_gzip
 from custom.scans.nifti import open_nifti, stored_header
 from custom.scans.scan import Scan
 
@@ -71,7 +71,7 @@ def _gray_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, int, int]:
     if len(shape) > 3:
         raise InputError(path, f"is a {len(shape)}D array {shape}, (H, W, frames) is expected", _ONE_FILE)
     if min(shape) < 1:
-        raise InputError(path, f"has the dimensions {shape} in its header", "mend them, or export the file again")
+        raise InputError(path, f"has the dimensions {shape} in its header", MEND_DIMENSIONS)
     if len(shape) < 3 or shape[2] < 2:
         raise InputError(path, "has one frame only", "give at least two frames, on the last axis")
     return shape
@@ -132,7 +132,12 @@ class PullbackReader:
         return self.info.shape[2]
 
     def stored(self, k: int) -> np.ndarray:
-        """Frame `k`, `(H, W)`, bit for bit as on disk."""
+        """Frame `k`, `(H, W)`, bit for bit as on disk.
+
+        Raises:
+            InputError: the file goes on after the last frame.
+            EOFError, OSError, zlib.error: it ends within this one, or is damaged.
+        """
         if not 0 <= k < len(self):
             raise IndexError(f"frame {k} of a pullback of {len(self)} frames")
         if self._last is not None and self._last[0] == k:  # parts overlap in one frame: no step back for it
@@ -145,6 +150,10 @@ class PullbackReader:
         data = self._file.read(size)
         if len(data) < size:
             raise EOFError(f"the file ends within frame {k}")
+        # At the end of a compressed file its checksum is compared as well.
+        if k == len(self) - 1 and len(self._file.read(MAX_PADDING_BYTES + 1)) > MAX_PADDING_BYTES:
+            fault = f"holds more bytes than its header says (shape {self.info.shape}, {self.info.dtype})"
+            raise InputError(self.info.path, fault, MEND_DIMENSIONS)
         self._last = k, np.frombuffer(data, self.info.dtype).reshape((height, width), order="F")
         return self._last[1]
 

@@ -70,9 +70,11 @@ CASES = {
     "constant": (written(np.ones_like(GOOD)), "is constant, every value is 1; check the export", written()),
     "cut": (written(cut=1000), "cannot be read to its end (the file ends within frame 2); copy or export the file",
             written()),
-    "no dimension": (written(changes=[(42, bytes(2))]), "has the dimensions (0, 16, 5) in its header; mend them",
+    "forgotten A-lines": (written(changes=[(42, np.int16(19).tobytes())]), "holds more bytes than its header says "
+                          "(shape (19, 16, 5), uint8); mend the dimensions in the header", written()),
+    "no dimension": (written(changes=[(42, bytes(2))]), "has the dimensions (0, 16, 5) in its header; mend",
                      written()),
-    "negative": (written(changes=NEGATIVE), "has the dimensions (-20, -16, 5) in its header; mend them", written()),
+    "negative": (written(changes=NEGATIVE), "has the dimensions (-20, -16, 5) in its header; mend", written()),
     "no affine": (written(changes=SFORM_NAN), "has no valid affine in its header; set the affine (sform) in the header",
                   mended_sform),
     "a letter": (lambda path: path.write_bytes(b"letter\n" * 100), EXPORT, written()),
@@ -137,7 +139,7 @@ def test_a_pullback_that_is_torn_while_it_is_read_is_copied_again(tmp_path, name
     whole = path.read_bytes()
     path.write_bytes(whole[:-400] if name == "a.nii" else whole[:400] + b"\xff" * (len(whole) - 400))
     for read in (read_scan_slices, lambda info: percentile_range(info, (1, 99))):
-        with pytest.raises(InputError, match=f"{name}: cannot be read to its end .*; copy or export the file again"):
+        with pytest.raises(InputError, match=f"{name}: .*; .* export the file again"):
             read(info)
     path.write_bytes(whole)
     np.testing.assert_array_equal(np.moveaxis(read_scan_slices(info)[:, 0], 0, 2), GOOD)
