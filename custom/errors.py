@@ -24,6 +24,22 @@ class InputError(ValueError):
         super().__init__(f"{path}: {fault}; {remedy}")
 
 
+def closed(path: str | Path, error: OSError) -> InputError:
+    """The fault of a file or folder that the user may not read."""
+    return InputError(path, f"cannot be read ({error.strerror or error})", "change its permissions")
+
+
+def closed_file(path: Path) -> InputError | None:
+    """The fault of a file that is there and that the user may not read; None if he may."""
+    try:
+        with open(path, "rb"):
+            return None
+    except PermissionError as error:
+        return closed(path, error)
+    except OSError:
+        return None
+
+
 class NotExportable(InputError):
     """A network that TorchScript or ONNX cannot hold.
 

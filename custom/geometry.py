@@ -55,6 +55,11 @@ def through_plane_axis(affine: ArrayLike) -> int:
     return int(np.flatnonzero(spacing >= spacing.max() * (1 - SPACING_TOLERANCE))[-1])
 
 
+def is_array_axis(axis: object) -> bool:
+    """Whether something is a whole number from 0 to 2, as slices lie along."""
+    return isinstance(axis, Integral) and not isinstance(axis, bool) and 0 <= axis <= 2
+
+
 def dense_count(n: int, factor: int) -> int:
     """Slices after interpolation of `n` known ones by `factor`: (n - 1) factor + 1.
 

@@ -113,6 +113,7 @@ def prepare(
         seed: of the split.
         resplit: deal all patients of output_dir anew; otherwise those of earlier runs stay in their sections.
     """
+    series, patient_pattern = _expression("--series", series), _expression("--patient_pattern", patient_pattern)
     conversion = ConversionOptions(spacing, size, centre, intensity, masks)
     dicom = DicomOptions(series, min_slices, duplicates, drop_incomplete, join, phases_by)
     volumes = VolumeOptions(unit, label_like)
@@ -143,6 +144,13 @@ def prepare(
     failures = sum(bool(fate.faults) for fate in fates)
     if failures:
         sys.exit(f"{failures} of {len(sources)} scans failed")
+
+
+def _expression(option: str, value: Any) -> str | None:
+    """An expression of the command line, which takes 4 for a number and a,b for two words."""
+    if isinstance(value, bool) or not isinstance(value, str | int | None):
+        raise InputError(option, f"is {value}", f"put the expression into two kinds of quotes: {option} '\"...\"'")
+    return str(value) if isinstance(value, int) else value
 
 
 def _tell(fate: Fate) -> None:

@@ -16,7 +16,8 @@ import torch
 from custom.inferers.gaps import GapInferer
 from custom.inferers.plan import plan_gap
 from custom.interpolators.base import Interpolator
-from custom.scans.nifti import NiftiWriter, output_header, stem
+from custom.scans.nifti import output_header, stem
+from custom.scans.nifti_writer import NiftiWriter
 from custom.scans.scan import Scan
 from custom.scans.scans import read_scan_slices
 from custom.transforms.layout import slices_first

@@ -23,21 +23,20 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from nibabel.spatialimages import HeaderDataError
 
-from custom.errors import InputError
+from custom.errors import InputError, closed
+from custom.scans.lengths import to_mm
 
-UNITS = {"mm": 1.0, "micron": 1e-3, "meter": 1e3}
-"""Lengths of NIfTI (xyzt_units) in mm."""
-PLAUSIBLE_MM = (0.02, 100.0)
-"""Spacings of a heart's scan, mouse to man."""
-SAME_PLACE_MM = 0.1
-SAME_SPACING = 1e-3
+SAME_PLACE_MM, SAME_SPACING = 0.1, 1e-3
+NO_AFFINE, SET_AFFINE = "has no valid affine in its header", "set the affine (sform) in the header"
+COPY_AGAIN = "copy or export the file again"
+MEND_DIMENSIONS = "mend the dimensions in the header, or export the file again"
 MAX_PADDING_BYTES = 15
 """Writers may round a file's length up; more than this is a header that forgets voxels."""
 _HAIR = 1e-3
-_TIME_CODES = (0, 8, 16, 24, 32, 40, 48)
 # nibabel says in lines of its own what is mended or refused here in one.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
-_EXPORT_AGAIN = "copy or export the file again"
+_ANALYZE = "an Analyze header states no orientation: left and right may be swapped; save it as NIfTI, which does"
+_SFORM = "the sform is taken; to take the other, set sform_code to 0"
 
 
 @dataclass
@@ -71,8 +70,10 @@ def load_mended(path: str | Path, unit: str | None = None) -> MendedNifti:
         return _load(path, unit)
     except InputError:
         raise
-    except (EOFError, zlib.error) as error:
-        raise InputError(path, f"cannot be read to its end ({error})", _EXPORT_AGAIN) from error
+    except PermissionError as error:
+        raise closed(path, error) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(path, f"cannot be read to its end ({error})", COPY_AGAIN) from error
     except (nib.filebasedimages.ImageFileError, HeaderDataError, OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).replace(str(path), "the file").split()) or type(error).__name__
         raise InputError(path, f"is not a NIfTI image ({reason})", "export it again as NIfTI (.nii.gz)") from error
@@ -90,7 +91,7 @@ def _load(path: Path, unit: str | None) -> MendedNifti:
         image = nib.AnalyzeImage.from_filename(str(head))
         mended = MendedNifti(nib.Nifti1Image(image.dataobj, image.affine))
         mended.image.header.set_xyzt_units("mm")
-        mended.doubts.append("an Analyze header states no orientation: left and right may be swapped")
+        mended.doubts.append(_ANALYZE)
         return mended
     header = kind.header_class(block[: kind.header_class.template_dtype.itemsize], check=False)
     before = header.binaryblock
@@ -115,14 +116,21 @@ def _parts(path: Path) -> tuple[Path, Path]:
     """The file that holds the header and the one that holds the values."""
     if not path.is_file():
         raise InputError(path, "no such file", "check the path")
+    partner = other_half(path)
+    if partner is None:
+        return path, path
+    if not partner.is_file():
+        raise InputError(path, f"lacks its other half, {partner.name}", "put both into one folder")
+    return (partner, path) if partner.name.lower().endswith((".hdr", ".hdr.gz")) else (path, partner)
+
+
+def other_half(path: Path) -> Path | None:
+    """The name of the .img of a .hdr, or the reverse, there or not; None of what is no half of a pair."""
     name, gz = (path.name[:-3], path.name[-3:]) if path.name.lower().endswith(".gz") else (path.name, "")
     for own, other in ((".hdr", ".img"), (".img", ".hdr")):
         if name.lower().endswith(own):
-            partner = path.with_name(name[: -len(own)] + (other if name.endswith(own) else other.upper()) + gz)
-            if not partner.is_file():
-                raise InputError(path, f"lacks its other half, {partner.name}", "put both into one folder")
-            return (path, partner) if own == ".hdr" else (partner, path)
-    return path, path
+            return path.with_name(name[: -len(own)] + (other if name.endswith(own) else other.upper()) + gz)
+    return None
 
 
 def is_gzip(path: Path) -> bool:
@@ -156,6 +164,9 @@ def _from_bytes(kind: type, head: bytes, values: bytes | None):
 
 def _mend(path: Path, header, unit: str | None, notes: list[str], doubts: list[str]) -> None:
     """Change fields in place."""
+    shape = header.get_data_shape()
+    if min(shape, default=0) < 1:
+        raise InputError(path, f"has the dimensions {shape} in its header", MEND_DIMENSIONS)
     pixdim = header["pixdim"]
     sform = np.array([header["srow_x"], header["srow_y"], header["srow_z"]], np.float64)
     has_sform = int(header["sform_code"]) > 0 and np.isfinite(sform).all() and np.linalg.det(sform[:, :3]) != 0
@@ -175,8 +186,8 @@ def _mend(path: Path, header, unit: str | None, notes: list[str], doubts: list[s
         notes.append(f"the duration of a phase is {duration:g}: {'its sign' if pixdim[4] else 'it'} is dropped")
     _mend_quaternion(path, header, has_sform, notes)
     if int(header["sform_code"]) > 0 and not has_sform:
-        raise InputError(path, "has no valid affine in its header", "set the voxel spacing in the header")
-    _to_mm(path, header, unit, has_sform, notes, doubts)
+        raise InputError(path, NO_AFFINE, SET_AFFINE)
+    to_mm(path, header, unit, has_sform, notes, doubts)
 
 
 def _mend_quaternion(path: Path, header, has_sform: bool, notes: list[str]) -> None:
@@ -200,45 +211,6 @@ def _mend_quaternion(path: Path, header, has_sform: bool, notes: list[str]) -> N
         raise InputError(path, "has an impossible quaternion and no sform", "set the orientation in the header")
 
 
-def _to_mm(path: Path, header, unit: str | None, has_sform: bool, notes: list[str], doubts: list[str]) -> None:
-    """Lengths of the header in mm."""
-    code = int(header["xyzt_units"])
-    if code & 7 > 3 or code & ~7 not in _TIME_CODES:
-        notes.append(f"its units have the unknown code {code}: lengths are taken as mm")
-        code = header["xyzt_units"] = 0
-    said = header.get_xyzt_units()[0]
-    sizes = np.array([header["srow_x"], header["srow_y"], header["srow_z"]])[:, :3] if has_sform else None
-    sizes = np.linalg.norm(sizes, axis=0) if has_sform else np.asarray(header["pixdim"][1:4], np.float64)
-
-    def plausible(name: str) -> bool:
-        low, high = PLAUSIBLE_MM
-        return bool((sizes * UNITS[name] >= low).all() and (sizes * UNITS[name] <= high).all())
-
-    chosen = unit or (said if said in UNITS else "mm")
-    if unit is None and not plausible(chosen):
-        others = [name for name in UNITS if plausible(name)]
-        if said in UNITS and chosen != "mm" and "mm" in others:
-            told = ", ".join(f"{size:g}" for size in sizes)
-            doubts.append(
-                f"lengths are said to be in {said}, but voxels of {told} are plausible in mm only: taken as mm"
-            )
-            chosen = "mm"
-        else:
-            told = " x ".join(f"{size * UNITS[chosen]:g}" for size in sizes)
-            hint = f", in {others[0]} they would be plausible" if others else ""
-            raise InputError(
-                path, f"has voxels of {told} mm{hint}", "mend the spacing or the unit (xyzt_units) in the header"
-            )
-    if chosen != "mm":
-        scale = UNITS[chosen]
-        header["pixdim"][1:4] *= scale
-        for name in ("srow_x", "srow_y", "srow_z", "qoffset_x", "qoffset_y", "qoffset_z"):
-            header[name] = np.asarray(header[name]) * scale
-        notes.append(f"lengths in {chosen} are converted to mm")
-    # 7: the bits of the unit of length; 2 stands for mm. Those of the unit of time stay.
-    header["xyzt_units"] = (code & ~7) | 2
-
-
 def _check_length(path: Path, image_file: Path, image: nib.Nifti1Pair) -> None:
     """Refuse a file with more voxels than its header speaks of: they would be read in wrong rows."""
     proxy = image.dataobj
@@ -256,9 +228,9 @@ def _check_length(path: Path, image_file: Path, image: nib.Nifti1Pair) -> None:
                 size += len(part)
     if size - expected > MAX_PADDING_BYTES:
         fault = f"holds {size - expected} bytes more than its header says (shape {tuple(proxy.shape)}, {proxy.dtype})"
-        raise InputError(path, fault, "mend the dimensions in the header, or export the file again")
+        raise InputError(path, fault, MEND_DIMENSIONS)
     if size < expected:
-        raise InputError(path, f"cannot be read to its end ({expected - size} bytes are missing)", _EXPORT_AGAIN)
+        raise InputError(path, f"cannot be read to its end ({expected - size} bytes are missing)", COPY_AGAIN)
 
 
 def _compare_forms(image: nib.Nifti1Image, doubts: list[str]) -> None:
@@ -269,10 +241,9 @@ def _compare_forms(image: nib.Nifti1Image, doubts: list[str]) -> None:
     sizes, zooms = voxel_sizes(image.affine), np.array(header.get_zooms()[:3], np.float64)
     if (np.abs(sizes - zooms[: len(sizes)]) > SAME_SPACING * sizes).any():
         told = [" x ".join(f"{value:g}" for value in values) for values in (zooms, sizes)]
-        doubts.append(f"voxels are {told[0]} mm by pixdim and {told[1]} mm by the sform: the sform is taken")
+        doubts.append(f"voxels are {told[0]} mm by pixdim and {told[1]} mm by the sform: {_SFORM}")
     elif int(header["qform_code"]) > 0:
-        extent = np.array([*image.shape[:3], 1.0])
-        corners = np.array([[*np.unravel_index(k, (2, 2, 2)), 1] for k in range(8)]) * extent
+        corners = np.array([[*np.unravel_index(k, (2, 2, 2)), 1] for k in range(8)]) * [*image.shape[:3], 1.0]
         apart = float(np.abs(corners @ (header.get_qform() - image.affine).T).max())
         if apart > SAME_PLACE_MM:
-            doubts.append(f"qform and sform lie {apart:.1f} mm apart: the sform is taken")
+            doubts.append(f"qform and sform lie {apart:.1f} mm apart: {_SFORM}")

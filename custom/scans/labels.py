@@ -10,6 +10,7 @@ any of the others. Without "label_classes" a mask knows all classes.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from custom.errors import InputError
+from custom.scans.header_repair import COPY_AGAIN
 from custom.scans.nifti import open_nifti
 from custom.scans.scan import Scan
 
@@ -65,7 +67,7 @@ def read_labels(path: str | Path, image: Scan, num_classes: int = NUM_CLASSES) -
         InputError: another grid than the image's, values that are no classes, or not readable.
     """
     path = Path(path)
-    mask = open_nifti(path, _REMEDY)
+    mask = open_nifti(path, "save it as NIfTI (.nii.gz)", mend=True)
     shape = tuple(mask.shape) + (1,) * (len(image.shape) - mask.ndim)
     if shape[: len(image.shape)] != image.shape or any(n > 1 for n in shape[len(image.shape) :]):
         raise InputError(path, f"has shape {mask.shape}, its image {image.shape}", _REMEDY)
@@ -73,10 +75,11 @@ def read_labels(path: str | Path, image: Scan, num_classes: int = NUM_CLASSES) -
         raise InputError(path, "lies elsewhere than its image: the affines differ", _REMEDY)
     try:
         values = np.asarray(mask.dataobj)
-    except (EOFError, OSError, ValueError) as error:
-        raise InputError(path, "cannot be read to its end", "copy or export the file again") from error
-    labels = values.astype(np.uint8)
-    if not np.array_equal(labels, values) or labels.max() >= num_classes:
+    except (EOFError, OSError, ValueError, zlib.error) as error:
+        raise InputError(path, "cannot be read to its end", COPY_AGAIN) from error
+    with np.errstate(invalid="ignore"):  # NaN differs from whatever it becomes
+        labels = values.astype(np.uint8) if values.dtype.kind in "iufb" else None
+    if labels is None or not np.array_equal(labels, values) or labels.max() >= num_classes:
         raise InputError(path, f"has values other than 0 to {num_classes - 1}", _REMEDY)
     labels = labels.reshape(*image.shape[:3], image.num_phases)
     return np.ascontiguousarray(np.moveaxis(labels, (image.axis, 3), (0, 1)))

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""NIfTI files as pullbacks and stacks share them: found, opened, described, written under a temporary name.
+"""NIfTI files as pullbacks and stacks share them: found, opened, described.
 
 Headers are carried over field by field, because the acquired values must come out bit for bit: nibabel would scale them
 anew. What changes is the voxel grid (shape, zooms, qform, sform) and, where asked, the stored dtype.
@@ -9,11 +9,7 @@ anew. What changes is the voxel grid (shape, zooms, qform, sform) and, where ask
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import logging
-import math
-import os
 import tempfile
 import zlib
 from collections.abc import Sequence
@@ -24,15 +20,14 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from nibabel.spatialimages import HeaderDataError
 
-from custom.errors import InputError
-from custom.scans.header_repair import load_mended
+from custom.errors import InputError, closed, closed_file
+from custom.scans.header_repair import NO_AFFINE, SET_AFFINE, load_mended
 
 logger = logging.getLogger(__name__)
 SUFFIXES = (".nii.gz", ".nii")
 OTHER_SUFFIXES = (".hdr", ".img", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".ima", ".zip")
 """Scans of other formats, which the scripts that prepare data take."""
-COMPRESSION_LEVEL = 1
-"""Speckle and noise hardly compress: higher gzip levels cost minutes and save a few per cent."""
+_PASSED = "%s: passed over %s; save what is to be taken as .nii.gz, or convert it with %s"
 MIN_RELATIVE_VOLUME = 1e-4
 """Of a voxel against the product of its spacings. Below it, two axes of the affine are parallel."""
 
@@ -55,19 +50,19 @@ def find_nifti(dataset_dir: str | Path, what: str, script: str) -> list[Path]:
         InputError: nothing there.
     """
     folder = Path(dataset_dir)
-    if folder.is_file():
-        return [folder]
-    if not folder.is_dir():
-        raise InputError(folder, "no such folder", f"give --dataset_dir a folder of {what}, or one file")
     try:
+        if folder.is_file():
+            return [folder]
+        if not folder.is_dir():
+            raise InputError(folder, "no such folder", f"give --dataset_dir a folder of {what}, or one file")
         found = sorted(p for p in folder.iterdir() if p.name.endswith(SUFFIXES) and not p.name.startswith("."))
     except OSError as error:
-        raise InputError(folder, f"cannot be read ({error.strerror})", "change its permissions") from error
+        raise closed(folder, error) from error
     if not found:
         raise InputError(folder, "holds no .nii or .nii.gz", f"convert the {what} with {script}")
     passed = sorted(p.name for p in folder.iterdir() if p.name.lower().endswith(OTHER_SUFFIXES) and p.name[0] != ".")
     if passed:
-        logger.warning("%s: passed over %s; convert with %s what is to be taken", folder, ", ".join(passed), script)
+        logger.warning(_PASSED, folder, ", ".join(passed), script)
     return found
 
 
@@ -100,10 +95,14 @@ def open_nifti(path: str | Path, convert: str, mend: bool = False) -> nib.Nifti1
         InputError: missing, not a NIfTI file, or an affine that is not finite or singular.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(path, "no such file", "check the path")
     try:
+        if not path.is_file():
+            raise InputError(path, "no such file", "check the path")
+        if fault := closed_file(path):
+            raise fault
         image = _load_mended(path) if mend else nib.load(path)
+    except PermissionError as error:
+        raise closed(path, error) from error
     except InputError as error:
         remedy = convert if error.fault.startswith("is not a NIfTI image") else error.remedy
         raise InputError(path, error.fault, remedy) from error
@@ -113,8 +112,8 @@ def open_nifti(path: str | Path, convert: str, mend: bool = False) -> nib.Nifti1
         raise InputError(path, f"is not a NIfTI image ({reason})", convert) from error
     if not isinstance(image, nib.Nifti1Image):
         raise InputError(path, f"is {type(image).__name__}, not a NIfTI file", convert)
-    if not _is_regular(image.affine):
-        raise InputError(path, "has no valid affine in its header", "set the voxel spacing in the header")
+    if not is_regular(image.affine):
+        raise InputError(path, NO_AFFINE, SET_AFFINE)
     return image
 
 
@@ -125,7 +124,8 @@ def _load_mended(path: Path) -> nib.Nifti1Image:
     return mended.image
 
 
-def _is_regular(affine: np.ndarray) -> bool:
+def is_regular(affine: np.ndarray) -> bool:
+    """Whether an affine is finite and gives three axes that are not parallel an extent."""
     if not np.isfinite(affine).all():
         return False
     spacing = voxel_sizes(affine)
@@ -184,75 +184,3 @@ def output_header(
     if description:
         header["descrip"] = f"{header['descrip'].item().decode('latin-1')} {description}".strip().encode()[:80]
     return header
-
-
-class NiftiWriter:
-    """Writes a NIfTI file part by part, each part a run of its bytes: frames of a pullback, volumes of a cine.
-
-    Use as a context manager. The file is written under a temporary name in the same folder and renamed when all parts
-    are there; after an exception, or with parts missing, nothing is left.
-
-    Args:
-        path: `.nii` or `.nii.gz` to write.
-        header: of the file, see :func:`output_header`.
-        part_ndim: a part spans the first so many axes.
-        part: what a part is called in messages.
-        told_as: the file's name in messages, where `path` is a place that the user knows nothing of.
-
-    Raises:
-        InputError: the folder cannot be written or the disk is full.
-        ValueError: on leaving the context with parts missing or left over.
-    """
-
-    def __init__(
-        self, path: str | Path, header: nib.Nifti1Header, part_ndim: int, part: str, told_as: Path | None = None
-    ) -> None:
-        self.path, self.header, self._told_as = Path(path), header, told_as or Path(path)
-        self.dtype = header.get_data_dtype()
-        shape = header.get_data_shape()
-        self._part, self._part_shape, self._num_parts = part, shape[:part_ndim], math.prod(shape[part_ndim:])
-        self._written = 0
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-
-    def __enter__(self):
-        with self._disk_errors():
-            self._raw = self._file = open(self._temporary, "wb")
-            if self.path.suffix == ".gz":
-                # No time and no name in the gzip header: equal values give equal files.
-                self._file = gzip.GzipFile("", "wb", COMPRESSION_LEVEL, self._raw, mtime=0)
-            self.header.write_to(self._file)
-            self._file.write(bytes(self.header.get_data_offset() - self._file.tell()))
-        return self
-
-    def write(self, values: np.ndarray) -> None:
-        """Append a part in the output's dtype (or one that converts to it without loss of kind)."""
-        if values.shape != self._part_shape:
-            raise ValueError(f"{self.path}: a {self._part} is {self._part_shape}, got {values.shape}.")
-        with self._disk_errors():
-            self._file.write(values.astype(self.dtype, casting="same_kind").tobytes(order="F"))
-        self._written += 1
-
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        try:
-            with self._disk_errors():
-                # Each is closed whatever the other says: a full disk can fail the gzip trailer or the last buffer.
-                with self._raw, self._file:
-                    pass
-            if kind is None:
-                if self._written != self._num_parts:
-                    raise ValueError(f"{self.path}: {self._written} of {self._num_parts} {self._part}s were written.")
-                os.replace(self._temporary, self.path)
-        except InputError:
-            if kind is None:  # else the exception that is already under way tells the cause
-                raise
-        finally:
-            self._temporary.unlink(missing_ok=True)
-
-    @contextlib.contextmanager
-    def _disk_errors(self):
-        try:
-            yield
-        except OSError as error:
-            self._temporary.unlink(missing_ok=True)
-            fault = f"cannot be written ({error.strerror or error})"
-            raise InputError(self._told_as, fault, "free some space or choose another output folder") from error

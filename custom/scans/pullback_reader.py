@@ -20,15 +20,16 @@ import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
-from custom.scans.header_repair import is_gzip
+from custom.scans.header_repair import COPY_AGAIN, MAX_PADDING_BYTES, MEND_DIMENSIONS, is_gzip
 from custom.scans.nifti import open_nifti, stored_header
 from custom.scans.scan import Scan
 
 PULLBACK_AXIS = 2
 ROBUST_PERCENTILES = (0.1, 99.9)
+_ONE_FILE = "save each pullback as a file of its own"
+_MEND_FRAME = "mend that frame, or remove it where it is the first or the last"
 SAMPLES_PER_FRAME = 4096
 """Pixels of a frame that the robust intensity range looks at: bounds the memory of the pass."""
-_CONVERT = "convert with data_scripts/prepare_oct.py"
 
 
 def inspect_pullback(path: str | Path) -> Scan:
@@ -57,7 +58,7 @@ def inspect_pullback(path: str | Path) -> Scan:
     try:
         return _with_intensity_range(info)
     except (EOFError, OSError, zlib.error) as error:
-        raise InputError(path, f"cannot be read to its end ({error})", "copy or export the file again") from error
+        raise InputError(path, f"cannot be read to its end ({error})", COPY_AGAIN) from error
 
 
 def _gray_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, int, int]:
@@ -66,9 +67,11 @@ def _gray_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, int, int]:
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if image.get_data_dtype().kind not in "iuf" or (len(shape) > 3 and shape[-1] in (3, 4)):
-        raise InputError(path, "holds colour or complex values, gray is expected", _CONVERT)
+        raise InputError(path, "holds colour or complex values, gray is expected", "save its magnitude or one channel")
     if len(shape) > 3:
-        raise InputError(path, f"is a {len(shape)}D array {shape}, (H, W, frames) is expected", _CONVERT)
+        raise InputError(path, f"is a {len(shape)}D array {shape}, (H, W, frames) is expected", _ONE_FILE)
+    if min(shape) < 1:
+        raise InputError(path, f"has the dimensions {shape} in its header", MEND_DIMENSIONS)
     if len(shape) < 3 or shape[2] < 2:
         raise InputError(path, "has one frame only", "give at least two frames, on the last axis")
     return shape
@@ -99,7 +102,7 @@ def _with_intensity_range(info: Scan) -> Scan:
             frame = reader.stored(k)
             least, most = frame.min(), frame.max()
             if not np.isfinite([least, most]).all():
-                raise InputError(info.path, f"has NaN or Inf in frame {k}", "mend or remove that frame")
+                raise InputError(info.path, f"has NaN or Inf in frame {k}", _MEND_FRAME)
             low, high = min(low, least), max(high, most)
             samples.append(frame.ravel(order="K")[picks])
     if low == high:
@@ -129,7 +132,12 @@ class PullbackReader:
         return self.info.shape[2]
 
     def stored(self, k: int) -> np.ndarray:
-        """Frame `k`, `(H, W)`, bit for bit as on disk."""
+        """Frame `k`, `(H, W)`, bit for bit as on disk.
+
+        Raises:
+            InputError: the file goes on after the last frame.
+            EOFError, OSError, zlib.error: it ends within this one, or is damaged.
+        """
         if not 0 <= k < len(self):
             raise IndexError(f"frame {k} of a pullback of {len(self)} frames")
         if self._last is not None and self._last[0] == k:  # parts overlap in one frame: no step back for it
@@ -142,6 +150,10 @@ class PullbackReader:
         data = self._file.read(size)
         if len(data) < size:
             raise EOFError(f"the file ends within frame {k}")
+        # At the end of a compressed file its checksum is compared as well.
+        if k == len(self) - 1 and len(self._file.read(MAX_PADDING_BYTES + 1)) > MAX_PADDING_BYTES:
+            fault = f"holds more bytes than its header says (shape {self.info.shape}, {self.info.dtype})"
+            raise InputError(self.info.path, fault, MEND_DIMENSIONS)
         self._last = k, np.frombuffer(data, self.info.dtype).reshape((height, width), order="F")
         return self._last[1]
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from custom.scans.nifti import NiftiWriter, check_output_dir, find_nifti, output_header, stem
+from custom.scans.nifti import check_output_dir, find_nifti, output_header, stem
+from custom.scans.nifti_writer import NiftiWriter
 from custom.scans.pullback_reader import PULLBACK_AXIS, PullbackReader, inspect_pullback
 from custom.scans.scan import Scan
 
@@ -31,8 +32,8 @@ __all__ = [
 class PullbackWriter(NiftiWriter):
     """Writes a pullback frame by frame in constant memory, with the header of the one it comes from.
 
-    Use as a context manager and append each frame `(H, W)` with `write`. See `custom.scans.nifti.NiftiWriter` for what
-    it does with an unfinished output.
+    Use as a context manager and append each frame `(H, W)` with `write`. What becomes of an unfinished output says
+    `custom.scans.nifti_writer.NiftiWriter`.
 
     Args:
         path: `.nii` or `.nii.gz` to write.

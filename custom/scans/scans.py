@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from custom.errors import InputError
 from custom.geometry import SPACING_TOLERANCE, spacing_from_affine
+from custom.scans.header_repair import COPY_AGAIN
 from custom.scans.pullback_reader import PULLBACK_AXIS, PullbackReader, inspect_pullback, sampled_values
 from custom.scans.scan import Scan
 from custom.scans.stacks import inspect_stack, read_slices
@@ -95,7 +97,7 @@ def _percentile_range(
         return tissue_range(read_slices(key.scan), percentiles)
     try:
         return tissue_range(sampled_values(key.scan), percentiles)
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         raise _torn(key.scan, error) from error
 
 
@@ -115,7 +117,7 @@ def read_scan_slices(scan: Scan, first: int = 0, stop: int | None = None) -> np.
         reader = _kept_reader(scan)
         for place in range(first, stop):
             slices[place - first, 0] = reader.stored(place)
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         _drop_reader()
         raise _torn(scan, error) from error
     if stop == scan.num_slices:
@@ -124,7 +126,7 @@ def read_scan_slices(scan: Scan, first: int = 0, stop: int | None = None) -> np.
 
 
 def _torn(scan: Scan, error: Exception) -> InputError:
-    return InputError(scan.path, f"cannot be read to its end ({error})", "copy or export the file again")
+    return InputError(scan.path, f"cannot be read to its end ({error})", COPY_AGAIN)
 
 
 _kept = threading.local()

@@ -17,15 +17,18 @@ import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
-from custom.geometry import through_plane_axis
-from custom.scans.nifti import NiftiWriter, find_nifti, open_nifti, output_header, stored_header
+from custom.geometry import is_array_axis, through_plane_axis
+from custom.scans.header_repair import COPY_AGAIN
+from custom.scans.nifti import find_nifti, open_nifti, output_header, stored_header
+from custom.scans.nifti_writer import NiftiWriter
 from custom.scans.scan import Scan
 from custom.scans.tissue import tissue_range
 
 STACK_PERCENTILES = (0.5, 99.5)
 """Of all slices and phases together (methods.md B17): what [0, 1] stands for."""
 _SCRIPT = "data_scripts/prepare_cmr.py"
-_CONVERT = f"convert it with {_SCRIPT}"
+_CONVERT = f"save it as NIfTI (.nii.gz), or convert it with {_SCRIPT}"
+MEND_SLICE = "mend that slice, or remove it where it is the first or the last"
 
 
 def inspect_stack(path: str | Path, axis: int | None = None) -> Scan:
@@ -47,7 +50,7 @@ def inspect_stack(path: str | Path, axis: int | None = None) -> Scan:
     shape = _gray_shape(path, image)
     if axis is None:
         axis = through_plane_axis(image.affine)
-    elif axis not in (0, 1, 2):
+    elif not is_array_axis(axis):
         raise InputError(path, f"cannot be sliced along axis {axis}", "choose slice axis 0, 1 or 2")
     if shape[axis] < 2:
         fault = f"has one slice only along axis {axis}"
@@ -76,8 +79,6 @@ def _gray_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, ...]:
     if len(shape) > 4:
         fault = f"is a {len(shape)}D array {shape}, (X, Y, Z) or (X, Y, Z, T) is expected"
         raise InputError(path, fault, "split it into one file per series")
-    if 0 in shape:
-        raise InputError(path, f"is an empty array {shape}", "export it again")
     if len(shape) < 3:
         raise InputError(path, "has one slice only", "give a stack of at least two slices")
     return shape
@@ -90,13 +91,13 @@ def _read(path: Path, image: nib.Nifti1Image) -> np.ndarray:
         return np.array(image.dataobj.get_unscaled(), order="K")
     except (EOFError, OSError, ValueError, zlib.error) as error:
         reason = str(error).replace(str(path), "the file").splitlines()[0]
-        raise InputError(path, f"cannot be read to its end ({reason})", "copy or export the file again") from error
+        raise InputError(path, f"cannot be read to its end ({reason})", COPY_AGAIN) from error
 
 
 def _checked_range(path: Path, values: np.ndarray) -> tuple[float, float]:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         where = np.argwhere(~np.isfinite(values))[0].tolist()
-        remedy = "mend or remove that slice; a margin of them data_scripts/prepare_cmr.py fills (--size 0 --spacing 0)"
+        remedy = f"{MEND_SLICE}; a margin of them {_SCRIPT} fills (--size 0 --spacing 0)"
         raise InputError(path, f"has NaN or Inf, first at voxel {where}", remedy)
     try:
         return stack_intensity_range(values)

@@ -17,7 +17,8 @@ from monai.utils import convert_to_numpy, ensure_tuple
 
 from custom.errors import InputError
 from custom.geometry import synthetic_mask
-from custom.scans.nifti import NiftiWriter, output_header, stem
+from custom.scans.nifti import output_header, stem
+from custom.scans.nifti_writer import NiftiWriter
 from custom.scans.provenance import is_made, read_sidecar, says_synthetic, synthetic_record
 from custom.scans.publish import Staged
 from custom.scans.scan import Scan

@@ -18,7 +18,8 @@ from custom.errors import InputError
 from custom.files import atomic
 from custom.metrics.clinical import heart_measures, voxel_volume_mm3
 from custom.scans.labels import CLASS_NAMES
-from custom.scans.nifti import NiftiWriter, output_header, stem
+from custom.scans.nifti import output_header, stem
+from custom.scans.nifti_writer import NiftiWriter
 from custom.scans.provenance import SYNTHETIC_KEY, read_sidecar, read_synthetic_frames, sidecar_path, write_json
 from custom.scans.scans import inspect_scan
 from custom.transforms.save import PROVENANCE

@@ -21,7 +21,6 @@ from custom.inferers.gaps import GapInferer
 from custom.inferers.scans import doubts, interpolate_scan
 from custom.inferers.settings import settings_of
 from custom.interpolators.classical import LinearFrames
-from custom.scans.nifti import find_nifti
 from custom.scans.scans import inspect_scan
 
 
@@ -114,13 +113,6 @@ def test_a_length_of_1_stands_for_none_as_across_a_lines(tmp_path):
         write(tmp_path / f"scan{k}.nii", (4, 6, 5), spacing)
         run = (tmp_path / f"scan{k}.nii", tmp_path / "out", LinearFrames(), GapInferer(factor=2), "pullback")
         assert nib.load(interpolate_scan(*run)).shape == (4, 6, 9)
-
-
-def test_scans_of_other_formats_in_a_folder_are_told(tmp_path, caplog):
-    write(tmp_path / "scan.nii")
-    nib.save(nib.Nifti1Pair(np.zeros((4, 4, 4), np.int16), np.eye(4)), tmp_path / "pair.img")
-    assert [path.name for path in find_nifti(tmp_path, "stacks", "the script")] == ["scan.nii"]
-    assert "passed over pair.hdr, pair.img; convert with the script" in caplog.text
 
 
 def test_a_file_of_somebody_else_is_not_overwritten(tmp_path):

@@ -18,7 +18,7 @@ from custom.errors import InputError
 from custom.importers.cmr.dicom import DicomImage, LeftOut
 from custom.importers.cmr.joining import like
 from custom.importers.cmr.lines import SAME_POSITION_MM
-from custom.importers.cmr.slices import SPACING_TOLERANCE, SortedStack
+from custom.importers.cmr.slices import AT_AN_END, SPACING_TOLERANCE, SortedStack
 from custom.importers.notes import Doubt
 
 MAX_GAPS = 2
@@ -88,7 +88,7 @@ def missing_images(where: Path, stack: SortedStack, left_out: Sequence[Candidate
     fault = f"left out {len(paths)} images of {told} ({paths[0].name}): {reason}, but they {how}"
     if len(lacking) > 1:
         fault += f"; and {sum(map(len, lacking.values())) - len(paths)} more"
-    remedy = "mend or remove them"
+    remedy = f"mend them, or remove them {AT_AN_END}"
     if how.startswith("continue"):
         remedy = "take them in with --join all, or leave their series out with --series"
     return InputError(where, f"{stack.told()}: {fault}", remedy)

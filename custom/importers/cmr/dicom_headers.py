@@ -13,7 +13,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from custom.errors import InputError
+from custom.errors import InputError, closed_file
 from custom.importers.cmr.dicom import DicomImage, Headers, LeftOut
 from custom.importers.cmr.enhanced import frame_headers
 from custom.importers.decoding import unreadable
@@ -48,7 +48,8 @@ def read_headers(files: Iterable[Path], take_synthetic: bool = False) -> Headers
             continue
         if not is_dicom(path):
             if path.suffix.lower() in NAMED_DICOM:
-                found.unreadable.append(InputError(path, NO_DICOM, "export it again, or take it away"))
+                fault = closed_file(path) or InputError(path, NO_DICOM, "export it again, or take it away")
+                found.unreadable.append(fault)
             continue
         try:
             header = open_dicom(path, stop_before_pixels=True, tags=TAGS)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from custom.errors import InputError
+from custom.errors import InputError, closed_file
 from custom.importers.cmr.dicom import Headers
 from custom.importers.cmr.dicom_headers import read_headers
 from custom.importers.cmr.divided import with_divided_stacks
@@ -77,7 +77,7 @@ def _damaged(files: Sequence[Path], headers: Headers) -> list[InputError]:
             continue
         if path.stat().st_size == 0 or (path.parent, like(path.name)) in named:
             fault = "is empty" if path.stat().st_size == 0 else "is no DICOM file, though it is named like one"
-            found.append(InputError(path, fault, "export it again, or take it away"))
+            found.append(closed_file(path) or InputError(path, fault, "export it again, or take it away"))
     return found
 
 

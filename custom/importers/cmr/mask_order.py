@@ -29,8 +29,11 @@ def order_doubt(label: np.ndarray, numbering: str) -> Doubt | None:
     left, right = (_enclosed(label == ours[k], muscle) for k in (CmrLabel.LV_CAVITY, CmrLabel.RV_CAVITY))
     if left is None or right is None or right < left + CLEARLY:
         return None
-    numbers = f"{ours[CmrLabel.RV_CAVITY]} (here the right ventricle)"
-    return Doubt(f"myocardium surrounds number {numbers} of the mask: are its numbers those of another set? (--masks)")
+    lv, rv = ours[CmrLabel.LV_CAVITY], ours[CmrLabel.RV_CAVITY]
+    swapped = {**{there: here for here, there in ours.items()}, lv: CmrLabel.RV_CAVITY, rv: CmrLabel.LV_CAVITY}
+    remedy = ",".join(f"{theirs}={int(here)}" for theirs, here in sorted(swapped.items()))
+    told = f"myocardium surrounds number {rv} (here the right ventricle) of the mask"
+    return Doubt(f"{told}: if it is the left one, say --masks {remedy}")
 
 
 def absence_doubt(label: np.ndarray, numbering: str) -> Doubt | None:

@@ -192,9 +192,8 @@ def read_group(
             label, doubts = _read_mask(mask, found.info, options.unit)
             notes += [f"{path.name}: its label map is {mask.name}", *doubts]
             if label.shape[1] < found.info.num_phases:
-                notes.append(
-                    Doubt(f"{mask.name} does not say which phase it is of: used to find the heart, left out else")
-                )
+                told = f"{mask.name} does not say which phase it is of: used to find the heart, left out else"
+                notes.append(Doubt(f"{told}; to keep it, save its phase beside it and say --frames single"))
                 centring.append(label)
                 label = None
         volumes.append(CmrVolume(name, found.info, found.slices, label, found.outside))
@@ -213,6 +212,7 @@ def _read_mask(path: Path, info: Scan, unit: str) -> tuple[np.ndarray, list[Doub
     apart = float(np.abs(corners @ (affine - info.affine).T).max())
     doubts = []
     if apart > MASK_PLACE_MM:
-        doubts.append(Doubt(f"{path.name} lies {apart:.0f} mm from its image by its header: laid on it voxel by voxel"))
+        told = f"{path.name} lies {apart:.0f} mm from its image by its header: laid on it voxel by voxel"
+        doubts.append(Doubt(f"{told}; if it was drawn elsewhere, resample it to its image, or remove it"))
     values = values.reshape(*values.shape[:3], -1)
     return np.ascontiguousarray(np.moveaxis(values, (info.axis, 3), (0, 1))), doubts

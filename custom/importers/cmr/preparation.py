@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from custom.errors import InputError
+from custom.errors import InputError, closed
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.mask_order import absence_doubt, order_doubt
 from custom.importers.cmr.record import (
@@ -113,6 +113,8 @@ class Preparation:
             self._convert(source, fate)
         except InputError as error:
             fate.faults.append(" ".join(str(error).split()))
+        except PermissionError as error:
+            fate.faults.append(str(closed(error.filename or source.paths[0], error)))
         except MemoryError as error:
             fate.faults.append(f"{source.paths[0]}: is too large for memory ({phrase(error)}); leave it out")
         except Exception as error:  # one bad header must not end the folder

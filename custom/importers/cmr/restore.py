@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,12 @@ class CropRecord:
         gains: `(N,)` factors that the slices were multiplied with; None for none.
         axis: through-plane array axis.
         voxels_sha256: of the scanner's slices.
-        content: all of it.
+        source: the files or folders that were read, relative to `--input` or the folder around it.
+        kind: of the source.
+        name: of the crop.
+        slice_axis: `--slice_axis`.
+        dicom: options of then.
+        volumes: options of then.
     """
 
     path: Path
@@ -55,7 +59,12 @@ class CropRecord:
     gains: np.ndarray | None
     axis: int
     voxels_sha256: str
-    content: Mapping[str, Any]
+    source: tuple[str, ...]
+    kind: str
+    name: str
+    slice_axis: int | None
+    dicom: DicomOptions
+    volumes: VolumeOptions
 
 
 def read_record(path: Path) -> CropRecord:
@@ -66,15 +75,21 @@ def read_record(path: Path) -> CropRecord:
     """
     try:
         content = json.loads(path.read_text())
-        gains = content["gains"]
-        scanner = content["scanner"]
+        gains, scanner, settings = (content[key] for key in ("gains", "scanner", "settings"))
+        if not content["source"]:
+            raise ValueError("It names no source.")
         return CropRecord(
             path=path,
             crop=PlaneCrop.from_dict(content["crop"]),
             gains=None if gains is None else np.array(gains, np.float64),
             axis=int(scanner["slice_axis"]),
             voxels_sha256=scanner["voxels_sha256"],
-            content=content,
+            source=tuple(map(str, content["source"])),
+            kind=content["kind"],
+            name=stem(content["entry"]["image"]),
+            slice_axis=settings["slice_axis"],
+            dicom=DicomOptions(**settings["dicom"]),
+            volumes=VolumeOptions(**settings.get("volumes", {})),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         fault = "is no record of a crop" if path.is_file() else "no such record of a crop"
@@ -91,24 +106,21 @@ def read_original(record: CropRecord, originals: Path) -> CmrVolume:
     Raises:
         InputError: it is not there, or not the same any more.
     """
-    told = [str(part) for part in record.content.get("source", [])]
+    told = record.source
     bases = (originals, originals.parent)
     remedy = "give --originals what was --input of prepare_cmr.py"
     root = next((base for base in bases if all((base / part).exists() for part in told)), None)
     if root is None:
         raise InputError(originals, f"does not hold {', '.join(told)}, which {record.path.name} was cut from", remedy)
     paths = tuple(root / part for part in told)
-    settings, name = record.content["settings"], stem(record.content["entry"]["image"])
-    kind, axis = record.content["kind"], settings["slice_axis"]
-    if kind == "nifti":
+    if record.kind == "nifti":
         # Of several phases only the one in question.
-        found = [path for path in paths if name.endswith(volume_name(path))] or list(paths)
+        found = [path for path in paths if record.name.endswith(volume_name(path))] or list(paths)
         sources = [find_volume(path) for path in found]
     else:
-        sources = [CmrSource(kind, name, name, paths, root)]
+        sources = [CmrSource(record.kind, record.name, record.name, paths, root)]
     for source in sources:
-        options = VolumeOptions(**settings.get("volumes", {}))
-        scans, _, _ = read_source(source, DicomOptions(**settings["dicom"]), axis, options)
+        scans, _, _ = read_source(source, record.dicom, record.slice_axis, record.volumes)
         for volume in (volume for scan in scans for volume in scan.volumes):
             if voxels_sha256(volume.slices) == record.voxels_sha256:
                 return volume
@@ -165,7 +177,7 @@ def restore(result: Path, prepared: Path, originals: Path, output: Path) -> None
         "restored": {
             "from": result.name,
             "from_sha256": result_sha256,
-            "original": record.content["source"],
+            "original": list(record.source),
             "original_voxels_sha256": record.voxels_sha256,
             "crop": record.crop.to_dict(),
         },

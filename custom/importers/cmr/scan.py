@@ -39,10 +39,14 @@ class ConversionOptions:
         for name, allowed in {"centre": METHODS, "intensity": ("volume", "slice")}.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"--{name}", f"is {getattr(self, name)}", f"choose from {', '.join(allowed)}")
+        remedies = {
+            "spacing": "give a positive number of mm, or 0 to keep the scanner's",
+            "size": "give a whole number of pixels, or 0 for the whole plane",
+        }
         for name, kinds in {"spacing": (int, float), "size": (int,)}.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < np.inf:
-                raise InputError(f"--{name}", f"is {value}", "give a positive number, or 0 to keep the scanner's")
+                raise InputError(f"--{name}", f"is {value}", remedies[name])
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from custom.importers.cmr.dicom import DicomImage, LeftOut
 from custom.importers.cmr.dicom_options import DicomOptions
 from custom.importers.cmr.joining import join_series, like
 from custom.importers.cmr.lines import distinct_positions
-from custom.importers.cmr.slices import SortedStack, sort_slices
+from custom.importers.cmr.slices import APART, AT_AN_END, SortedStack, sort_slices
 from custom.importers.notes import Doubt
 
 __all__ = ["DicomOptions", "sort_stacks"]
@@ -84,7 +84,7 @@ def sort_stacks(
         if tilt:
             n, degrees, other = group.num_positions, *tilt
             fault = f"slices differ in orientation: {n} of {group.told()} by {degrees:.1f} degrees from {other.told()}"
-            raise InputError(where, fault, "remove them from the folder, or take the series apart")
+            raise InputError(where, fault, f"remove them from the folder {AT_AN_END}, else {APART}")
         where_told = f"{group.num_positions} position{'s' * (group.num_positions > 1)}"
         notes.append(f"left out {len(group.images)} images of {group.told()}: {where_told}, no stack")
         few.append((group.images, f"{where_told}, no stack"))
@@ -92,6 +92,8 @@ def sort_stacks(
         found = "; ".join(notes) or "no images"
         tilts = "" if not _nearly_parallel(small, frames, options.min_slices) else ", slices differ in orientation"
         remedy = "export the whole stack, or say with --min_slices how few slices are one"
+        if tilts:
+            remedy = "export the whole stack, or mend the orientations in its headers"
         raise InputError(where, f"holds no stack of {options.min_slices} slices ({found}){tilts}", remedy)
     sorted_stacks: list[SortedStack] = []
     faults: list[InputError] = []

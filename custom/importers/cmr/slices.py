@@ -26,6 +26,8 @@ from custom.importers.cmr.phases import (
 from custom.importers.cmr.repeats import in_time, without_copies
 
 SPACING_TOLERANCE = 0.05
+AT_AN_END = "where they lie at an end of the stack"
+APART = "put each regular part into a folder and give it as an --input of its own"
 MIN_LEAN_DEGREES = 0.05
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
@@ -104,7 +106,7 @@ def _lines(where: Path, told: str, images: Sequence[DicomImage], min_slices: int
         nearest = np.argmin([abs((other.position - image.position) @ image.normal) for other in lines[0]])
         distance = np.linalg.norm(axes @ image.position - offsets[nearest])
         fault = f"{told}: {image.path.name} is displaced in its plane by {distance:.1f} mm"
-        raise InputError(where, fault, "remove the displaced images, or take the series apart")
+        raise InputError(where, fault, f"remove the displaced images {AT_AN_END}, else {APART}")
     return lines
 
 
@@ -145,14 +147,15 @@ def _one_stack(where: Path, told: str, images: Sequence[DicomImage], name: str, 
     dropped = [image for k, part in enumerate(slices) if k not in range(len(slices))[ends] for image in part]
     slices, depths = slices[ends], depths[ends]
     if len(slices) < options.min_slices:
-        raise InputError(where, f"{told}: {len(slices)} complete slices are left", "export the series again")
+        remedy = "export the series again, or say with --min_slices how few slices are a stack"
+        raise InputError(where, f"{told}: {len(slices)} complete slices are left", remedy)
     if clock == "trigger":
         _check_steps(where, told, depths, slices, options.phases_by)
         disordered = disordered_slices(slices) if usual > 1 else []
         if disordered:
             doubts.append(
                 f"in slice {disordered[0] + 1} InstanceNumber does not follow the trigger times, as it does in others: "
-                "ordered by trigger time (--phases_by)"
+                "ordered by trigger time; to go by InstanceNumber, say --phases_by instance"
             )
     notes = []
     if dropped:
@@ -204,10 +207,10 @@ def _check_gaps(where: Path, told: str, depths: np.ndarray) -> None:
     between = f"slice {widest + 1} (at {depths[widest]:.1f} mm) and the next (at {depths[widest + 1]:.1f} mm)"
     if np.abs(steps - np.rint(steps)).max() <= SPACING_TOLERANCE * steps.max():
         fault = f"{told}: slices are missing between {between}, others are {gaps.min():.1f} mm apart"
-        raise InputError(where, fault, "export the whole series")
+        raise InputError(where, fault, f"export the whole series; if there is no more of it, {APART}")
     apart = f"{gaps.min():.2f} to {gaps.max():.2f} mm apart, usually {spacing:.2f}"
     fault = f"{told}: slices are {apart}, most between {between}"
-    raise InputError(where, fault, "take the series apart into regular stacks")
+    raise InputError(where, fault, APART)
 
 
 def _check_steps(

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from custom.errors import InputError
+from custom.errors import InputError, closed, closed_file
 from custom.importers.cmr.dicom_sources import find_dicom_file, find_dicom_sources
 from custom.importers.cmr.nifti_groups import NiftiGroup, group_files, scan_name
 from custom.importers.cmr.nifti_sources import LeftOutFiles, find_volume_sources, sources_of
-from custom.importers.cmr.source import CmrSource, visible_files
+from custom.importers.cmr.source import CmrSource, closed_places, visible_files
 from custom.importers.cmr.volumes import SUFFIXES, volume_name
 from custom.importers.cmr.zips import is_zip
 from custom.importers.dicom_files import is_dicom
@@ -59,8 +59,11 @@ def find_sources(
     check_patient_from(patient_from)
     if kind not in KINDS:
         raise InputError("--source", f"is {kind}", f"choose from {', '.join(KINDS)}")
-    if not root.exists():
-        raise InputError(root, "no such file or folder", "check --input")
+    try:
+        if not root.exists():
+            raise InputError(root, "no such file or folder", "check --input")
+    except PermissionError as error:
+        raise closed(root, error) from error
     if root.is_file():
         found = _file_source(root, frames, pattern, patient_from)
     else:
@@ -71,12 +74,18 @@ def find_sources(
         }
         found = [source for name, find in finders.items() if kind in ("auto", name) for source in find()]
         found = [_like_its_neighbours(source, found) for source in found]
+        faults = closed_places(root)
+        if faults and not found:
+            raise faults[0]
+        left_out += [(fault.path, f"{fault.fault}; {fault.remedy}") for fault in faults]
     if not found:
         if left_out:
             path, reason = left_out[0]
-            raise InputError(path, reason, "give --input scans that were acquired, with their masks beside them")
-        what = "NIfTI, DICOM or zip file" if kind == "auto" else kind
-        raise InputError(root, f"holds no {what}", "give --input a scan or a folder of scans")
+            remedy = "give --input short-axis scans that were acquired, with their masks beside them"
+            raise InputError(path, reason, f"{remedy}; if its name misleads, rename it")
+        what = "NIfTI, DICOM or zip file" if kind == "auto" else f"source of the kind {kind}"
+        remedy = "give --input a scan or a folder of scans" + (", or leave out --source" if kind != "auto" else "")
+        raise InputError(root, f"holds no {what}", remedy)
     return found
 
 
@@ -108,6 +117,8 @@ def _file_source(path: Path, frames: str, pattern: str | None, patient_from: str
         return [_zip_source(path, path.parent, pattern)]
     if is_dicom(path):
         return find_dicom_file(path, pattern, patient_from)
+    if fault := closed_file(path):
+        raise fault
     remedy = "give a NIfTI, NRRD or MetaImage file, a zip or folder of DICOM files, or a tree of these"
     raise InputError(path, "is no volume, no zip and no DICOM", remedy)
 

@@ -14,13 +14,14 @@ import numpy as np
 from scipy.ndimage import label as connected
 
 from custom.errors import InputError
-from custom.geometry import through_plane_axis
-from custom.importers.cmr.itk import COPY_AGAIN, ITK, open_itk
+from custom.geometry import is_array_axis, through_plane_axis
+from custom.importers.cmr.itk import ITK, open_itk, values_of
 from custom.importers.notes import Doubt, phrase
-from custom.scans.header_repair import UNITS, load_mended
-from custom.scans.nifti import stored_header
+from custom.scans.header_repair import COPY_AGAIN, NO_AFFINE, SET_AFFINE, load_mended, other_half
+from custom.scans.lengths import UNITS, to_mm
+from custom.scans.nifti import is_regular, stored_header
 from custom.scans.scan import Scan
-from custom.scans.stacks import STACK_PERCENTILES
+from custom.scans.stacks import MEND_SLICE, STACK_PERCENTILES
 from custom.scans.tissue import tissue_mask, tissue_range
 
 NIFTI = (".nii.gz", ".nii", ".hdr", ".img", ".hdr.gz", ".img.gz")
@@ -32,7 +33,7 @@ class VolumeOptions:
     """How volumes are taken; `data_scripts/prepare_cmr.py` explains each to its users.
 
     Args:
-        unit: of lengths in NIfTI headers: "auto" for what they say, else one of `custom.scans.header_repair.UNITS`.
+        unit: of lengths in NIfTI headers: "auto" for what they say, else one of `custom.scans.lengths.UNITS`.
         label_like: what becomes of an image with a few whole values: "refuse" it, or take it for an "image".
 
     Raises:
@@ -71,7 +72,7 @@ def is_volume(path: Path) -> bool:
     """Whether a name is that of a volume; of a pair the header stands for both."""
     name = path.name.lower()
     if name.endswith((".img", ".img.gz")):
-        return not path.with_name(path.name.replace(".img", ".hdr")).is_file()
+        return not other_half(path).is_file()
     return name.endswith(SUFFIXES) and not name.startswith(".")
 
 
@@ -84,8 +85,8 @@ def volume_name(path: Path) -> str:
 
 def files_of(path: Path) -> list[Path]:
     """All files of a volume: the other half of a pair, the values beside a detached header."""
-    partner = path.with_name(path.name.replace(".hdr", ".img"))
-    return [path, partner] if partner != path and partner.is_file() else [path]
+    partner = other_half(path)
+    return [path, *([partner] if partner and partner.is_file() else values_of(path))]
 
 
 def read_volume(path: Path, axis: int | None = None, unit: str = "auto") -> ReadVolume:
@@ -106,13 +107,13 @@ def read_volume(path: Path, axis: int | None = None, unit: str = "auto") -> Read
     if len(shape) > 4:
         fault = f"is a {len(shape)}D array {shape}, (X, Y, Z) or (X, Y, Z, T) is expected"
         raise InputError(path, fault, "split it into one file per series")
-    if len(shape) < 3 or 0 in shape:
+    if len(shape) < 3 or min(shape) < 1:
         raise InputError(path, f"is an array {shape}, no stack", "give a stack of at least two slices")
     values = _values(path, image).reshape(shape, order="A")
     header = stored_header(image) if isinstance(image.dataobj, nib.arrayproxy.ArrayProxy) else image.header.copy()
     slope, inter = (float(getattr(image.dataobj, name, value)) for name, value in (("slope", 1), ("inter", 0)))
     if values.dtype.kind == "c":
-        notes.append(Doubt("values are complex: their magnitude is taken"))
+        notes.append(Doubt("values are complex: their magnitude is taken; if another part is meant, save it"))
         values = np.abs(values).astype(np.float32)
         header.set_data_dtype(np.float32)
         header.set_slope_inter(1, 0)
@@ -122,7 +123,7 @@ def read_volume(path: Path, axis: int | None = None, unit: str = "auto") -> Read
     if axis is None:
         axis = through_plane_axis(image.affine)
         notes += _axis_doubts(image.affine, axis)
-    elif axis not in (0, 1, 2):
+    elif not is_array_axis(axis):
         raise InputError(path, f"cannot be sliced along axis {axis}", "choose --slice_axis 0, 1 or 2")
     if shape[axis] < 2:
         fault = f"has one slice only along axis {axis}"
@@ -135,7 +136,8 @@ def read_volume(path: Path, axis: int | None = None, unit: str = "auto") -> Read
     except ValueError as error:
         raise InputError(path, f"is constant, every value is {slices.flat[0]}", "check the export") from error
     if np.array_equal(image.affine, np.eye(4)):
-        notes.append(Doubt("its header states no geometry (an identity affine): voxels are taken as 1 x 1 x 1 mm"))
+        told = "its header states no geometry (an identity affine): voxels are taken as 1 x 1 x 1 mm"
+        notes.append(Doubt(f"{told}; if they are not, {SET_AFFINE}"))
     info = Scan(path, shape, axis, header.get_data_dtype(), slope, inter, image.affine, intensity_range, header)
     if info.may_be_colour:
         told = f"{info.num_phases} phases of 8 bits may be the channels of a colour image"
@@ -163,15 +165,27 @@ def read_mask(path: Path, unit: str = "auto") -> tuple[np.ndarray, np.ndarray]:
 
 
 def _open(path: Path, unit: str) -> tuple[nib.Nifti1Image, list[str]]:
-    if path.name.lower().endswith(ITK):
-        return open_itk(path)
+    stated = None if unit == "auto" else unit
     try:
-        mended = load_mended(path, None if unit == "auto" else unit)
+        image, notes = _open_itk(path, stated) if path.name.lower().endswith(ITK) else _open_nifti(path, stated)
     except InputError as error:
-        if "plausible" not in error.fault:
+        if "has voxels of" not in error.fault:
             raise
         raise InputError(path, error.fault, f"{error.remedy}, or say --unit") from error
+    if not is_regular(image.affine):
+        raise InputError(path, NO_AFFINE, SET_AFFINE)
+    return image, notes
+
+
+def _open_nifti(path: Path, unit: str | None) -> tuple[nib.Nifti1Image, list[str]]:
+    mended = load_mended(path, unit)
     return mended.image, [*mended.notes, *map(Doubt, mended.doubts)]
+
+
+def _open_itk(path: Path, unit: str | None) -> tuple[nib.Nifti1Image, list[str]]:
+    image, notes = open_itk(path)
+    to_mm(path, image.header, unit, True, notes, [])
+    return nib.Nifti1Image(image.dataobj, image.header.get_sform(), image.header), notes
 
 
 def _values(path: Path, image: nib.Nifti1Image) -> np.ndarray:
@@ -201,11 +215,11 @@ def _check_finite(path: Path, slices: np.ndarray) -> None:
         for t, plane in enumerate(phases):
             invalid = ~np.isfinite(plane)
             if invalid.all():
-                raise InputError(path, f"has no value at all in slice {k + 1}, phase {t + 1}", "remove that slice")
+                raise InputError(path, f"has no value at all in slice {k + 1}, phase {t + 1}", MEND_SLICE)
             parts, count = connected(invalid)
             border = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
             holes = np.setdiff1d(np.arange(1, count + 1), border)
             if len(holes):
                 row, column = np.argwhere(parts == holes[0])[0]
                 where = f"first in slice {k + 1}, phase {t + 1} at {row}, {column}"
-                raise InputError(path, f"has NaN or Inf amid its values, {where}", "mend or remove that slice")
+                raise InputError(path, f"has NaN or Inf amid its values, {where}", MEND_SLICE)

@@ -17,7 +17,8 @@ from custom.importers.cmr.crop import PlaneCrop, as_dtype, equalise_gains, plan_
 from custom.importers.cmr.scan import CmrScan, CmrVolume, ConversionOptions, plane_axes, voxels_sha256
 from custom.scans.heart_centre import find_centre
 from custom.scans.labels import CLASS_NAMES, mask_numbers, renumbered
-from custom.scans.nifti import NiftiWriter, output_header
+from custom.scans.nifti import output_header
+from custom.scans.nifti_writer import NiftiWriter
 from custom.scans.provenance import sidecar_path, write_json
 from custom.scans.scan import Scan
 from custom.scans.stacks import stack_intensity_range

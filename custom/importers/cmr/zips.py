@@ -17,6 +17,7 @@ from custom.errors import InputError
 
 MAX_UNPACKED_BYTES = 16 * 2**30
 MAX_UNPACKED_FILES = 100_000
+_SPACE = "free some space or set TMPDIR"
 
 
 @contextmanager
@@ -30,7 +31,11 @@ def unpacked(path: Path, max_bytes: int = MAX_UNPACKED_BYTES, max_files: int = M
         InputError: damaged, encrypted, or larger than the limits.
     """
     remedy = "fetch the zip again, or unpack it yourself and give the folder"
-    with tempfile.TemporaryDirectory(prefix="cmr_zip_") as folder:
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="cmr_zip_")
+    except OSError as error:
+        raise InputError(path, f"cannot be unpacked ({error.strerror or error})", _SPACE) from error
+    with temporary as folder:
         try:
             with zipfile.ZipFile(path) as archive:
                 members = [member for member in archive.infolist() if not member.is_dir()]
@@ -51,7 +56,7 @@ def unpacked(path: Path, max_bytes: int = MAX_UNPACKED_BYTES, max_files: int = M
             raise InputError(path, f"is a zip that cannot be unpacked ({error})", remedy) from error
         except OSError as error:
             fault = f"cannot be unpacked into {tempfile.gettempdir()} ({error.strerror or error})"
-            raise InputError(path, fault, "free some space or set TMPDIR") from error
+            raise InputError(path, fault, _SPACE) from error
         yield Path(folder)
 
 
