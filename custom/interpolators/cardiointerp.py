@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from custom.diffusion.ddim import add_noise, ddim_sample, to_epsilon
 from custom.diffusion.guidance import guide
@@ -21,6 +20,7 @@ from custom.interpolators.latent import LatentInterpolator, check_prediction, no
 from custom.interpolators.turns import turned, whole_turn
 from custom.networks.fusion_autoencoder import FusionAutoencoder
 from custom.networks.motion_view import View
+from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
 from custom.networks.video_denoiser import MaskedVideoDenoiser
 
@@ -257,20 +257,10 @@ class CardioInterp(ToldByPrediction, LatentInterpolator):
         seen = () if views is None else ((views, self.cell),)
         return self.tiler(decode, (latents, 1), (keys, self.cell), *seen, out_scale=self.cell)
 
-    def _pad(self, frames: torch.Tensor, wrap_rows: bool = False) -> tuple[torch.Tensor, tuple[slice, slice]]:
+    def _pad(self, frames: torch.Tensor, wrap_rows: bool = False) -> tuple[torch.Tensor, tuple[slice, ...]]:
         """Grow frames to a size that the tiles cover; returns them and where the original lies in them."""
         small = self.cell * self.denoiser.divisor
-        pads = []
-        for axis, (extent, tile) in enumerate(zip(frames.shape[-2:], self.tiler.tile_size, strict=True)):
-            margin = 2 * small if axis == 0 and wrap_rows else 0  # what the networks see to either side
-            unit = small if extent + 2 * margin <= tile else self.cell
-            pads.append((margin, -(-(extent + 2 * margin) // unit) * unit - extent - margin))
-        (top, bottom), (left, right) = pads
-        shape, flat = frames.shape, frames.flatten(0, 1)
-        if wrap_rows:
-            rows = torch.arange(-top, shape[-2] + bottom, device=frames.device) % shape[-2]
-            flat = F.pad(flat[..., rows, :], (left, right, 0, 0), mode="replicate")
-        else:
-            flat = F.pad(flat, (left, right, top, bottom), mode="replicate")
-        window = (slice(top, top + shape[-2]), slice(left, left + shape[-1]))
-        return flat.unflatten(0, shape[:2]), window
+        turn = 2 * small if wrap_rows else 0  # what the networks see to either side
+        extents = frames.shape[-2] + 2 * turn, frames.shape[-1]
+        fits = [extent <= tile for extent, tile in zip(extents, self.tiler.tile_size, strict=True)]
+        return pad_slices(frames, [small if whole else self.cell for whole in fits], turn)

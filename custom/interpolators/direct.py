@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from custom.interpolators.base import Interpolator, Reach
@@ -98,8 +97,8 @@ class DirectInterpolator(Interpolator):
         slices, divisor = neighbours.squeeze(2), self.network.divisor
         # The first A-line is a neighbour of the last: rows go on around the frame.
         turn = min(4 * divisor, slices.shape[-2]) if wrap_rows else 0
-        slices = F.pad(slices, (0, 0, turn, turn), mode="circular") if turn else slices
-        least = [divisor if extent > (self.fixed_size or 0) else self.fixed_size for extent in slices.shape[-2:]]
-        padded, window = pad_slices(slices, least)
+        extents = slices.shape[-2] + 2 * turn, slices.shape[-1]
+        least = [divisor if extent > (self.fixed_size or 0) else self.fixed_size for extent in extents]
+        padded, window = pad_slices(slices, least, turn)
         outputs = self.tiler(self.network, (padded, divisor), out_scale=divisor)[..., *window]
-        return outputs[:, places, turn : outputs.shape[-2] - turn].clamp(0, 1).unsqueeze(2)
+        return outputs[:, places].clamp(0, 1).unsqueeze(2)

@@ -100,14 +100,14 @@ class MotionInterpolator(ToldByPrediction, Interpolator):
             for place in positions.tolist():
                 shift = round(place * turn)
                 asked.append(torch.stack([slices[0].roll(shift, 0), slices[1].roll(shift - turn, 0)]))
-        padded, window = self._pad(torch.stack(asked), wrap_rows)
+        cell = self.network.divisor
+        padded, window = pad_slices(torch.stack(asked), (cell, cell), TURN_MARGIN if wrap_rows else 0)
         share = places.repeat(len(pair)).view(-1, 1, 1, 1).expand(-1, 1, *padded.shape[-2:])
 
         def look(tiles: torch.Tensor, share_tiles: torch.Tensor) -> torch.Tensor:
             found = self._look(tiles, share_tiles[:, 0, 0, 0])
             return torch.cat([found.image.clamp(0, 1), self.error_scale * found.log_scale.exp()], dim=1)
 
-        cell = self.network.divisor
         made = self.tiler(look, (padded, cell), (share, cell), out_scale=cell)[(..., *window)]
         image, scale = made.unflatten(0, (len(pair), len(places))).split(1, dim=2)
         return image, scale
@@ -115,14 +115,3 @@ class MotionInterpolator(ToldByPrediction, Interpolator):
     def _look(self, pair: torch.Tensor, positions: torch.Tensor) -> Motion:
         """From one side, or the mean of both."""
         return (self.network.both_ways if self.both_ways else self.network)(pair, positions)
-
-    def _pad(self, slices: torch.Tensor, wrap_rows: bool) -> tuple[torch.Tensor, tuple[slice, slice]]:
-        """Slices `(N, 2, H, W)` grown to whole cells, and where the original lies in them."""
-        cell = self.network.divisor
-        if not wrap_rows:
-            return pad_slices(slices, (cell, cell))
-        rows = slices.shape[-2]
-        below = TURN_MARGIN + -(rows + 2 * TURN_MARGIN) % cell
-        place = torch.arange(-TURN_MARGIN, rows + below, device=slices.device) % rows
-        padded, (_, columns) = pad_slices(slices[..., place, :], (cell, cell))
-        return padded, (slice(TURN_MARGIN, TURN_MARGIN + rows), columns)
