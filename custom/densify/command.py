@@ -32,6 +32,10 @@ UNUSABLE, SOME_FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes besides 0."""
 
 
+OURS = ("frame_pitch_mm", "depth_spacing_mm", "geometry", "modality", "slice_axis")
+"""Options that importers advise, and that are here too."""
+
+
 @SetParseFn(str, "export", "out", "method", "modality", "coordinates", "geometry")
 def densify(
     export: str,
@@ -117,9 +121,8 @@ def densify(
         folder = Path(out) if rehearsed else check_output_dir(out)
         work = Path(temporary) if rehearsed else folder
         with Claims(work, {"options": {**asked, **asdict(pullbacks)}}) as claims:
-            run = Run(
-                root, folder, Preparer(work, pullbacks, options.get("slice_axis")), evaluators, claims, page, dicom
-            )
+            prepare = Preparer(work, pullbacks, options.get("slice_axis"), OURS)
+            run = Run(root, folder, prepare, evaluators, claims, page, dicom)
             run.expect(studies)
             run.do(tqdm(studies, desc="studies", unit="study", disable=len(studies) == 1))
             if not rehearsed:

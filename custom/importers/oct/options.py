@@ -20,15 +20,17 @@ Ranges = Mapping[str, tuple[int, int]]
 """Section to (start, stop) of its frames."""
 
 
-def parse_range(name: str, text: str) -> tuple[int, int]:
+def parse_range(name: str, text: str, least: int = 1) -> tuple[int, int]:
     """`start:stop`.
 
     Raises:
-        InputError: it is something else, or empty.
+        InputError: it is something else, empty, or of less than `least` frames.
     """
     match = re.fullmatch(r"(\d+):(\d+)", str(text).strip())
     if not match or int(match[1]) >= int(match[2]):
         raise InputError(name, f"is {text}", "give start:stop with start below stop, for instance 0:100")
+    if int(match[2]) - int(match[1]) < least:
+        raise InputError(name, f"is {text}, one frame", "give at least two frames")
     return int(match[1]), int(match[2])
 
 
