@@ -59,6 +59,8 @@ def read_dicom(paths: Sequence[Path], take_synthetic: bool = False) -> SourcePul
 def _open(path: Path) -> Dataset:
     try:
         return open_dicom(path)
+    except MemoryError:
+        raise
     except Exception as error:  # pydicom has many kinds
         raise unreadable(path, error) from error
 

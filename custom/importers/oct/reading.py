@@ -94,6 +94,8 @@ def _decode(path: Path, reader: Callable[[Path], np.ndarray]) -> np.ndarray:
     # Decoders of several libraries, each with its own exceptions: whatever stops one is a fault of the file.
     try:
         return reader(path)
+    except MemoryError:
+        raise
     except Exception as error:
         if "Could not find a backend" in str(error):  # imageio advises more backends, whatever the file is
             error = ValueError(f"it is no {path.suffix.lstrip('.').upper()} inside, or damaged")
