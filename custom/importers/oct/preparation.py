@@ -93,7 +93,9 @@ class Preparation:
         if isinstance(source, InputError):
             return Fate(source.path, place_of(source.path), fault=_line(source))
         fate = Fate(source.path, source.place(), source.patient)
-        fate.notes += [f"patient {source.patient}, by {source.patient_from}", *source.doubts]
+        is_settled = "--frame_pitch_mm" if self.options.frame_pitch_mm else None
+        doubts = [doubt for doubt in source.doubts if not (is_settled and is_settled in doubt)]
+        fate.notes += [f"patient {source.patient}, by {source.patient_from}", *doubts]
         try:
             self._convert(source, name, fate)
         except (InputError, OSError) as error:
