@@ -130,7 +130,7 @@ class Preparation:
         while output.name in self._names or _is_of_another(output, sha256, place_of(source.path)):
             if name:
                 fault = f"would be {output.name}, which another source is"
-                raise InputError(source.path, fault, "rename one of them, or choose another --output_dir")
+                raise InputError(source.path, fault, "rename one of them, or choose another folder for the output")
             number += 1
             output = self.folder / f"{wanted}-{number}{self.suffix}"
         if number > 1:
