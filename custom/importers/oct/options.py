@@ -65,13 +65,20 @@ def by_ranges(item: Mapping[str, Any], sections: Ranges, count: int, path: Path)
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """The mask `(H, W)` bool of burnt-in marks in an image or a `.npy` file.
+    """The mask `(H, W)` bool of burnt-in marks in an image, of which opacity does not count, or a `.npy` file.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or marks every pixel.
     """
     try:
         mask = np.load(path) if path.suffix == ".npy" else imread(path)
-    except (OSError, ValueError) as error:
+        if mask.ndim not in (2, 3):
+            raise ValueError(f"its shape is {mask.shape}")
+    except Exception as error:  # of the readers of many formats
         raise InputError(path, "cannot be read as an overlay mask", "give an image or a .npy file") from error
-    return mask.reshape(*mask.shape[:2], -1).any(axis=2)
+    channels = mask.reshape(*mask.shape[:2], -1)
+    if path.suffix != ".npy" and channels.shape[2] in (2, 4):
+        channels = channels[..., :-1]
+    if channels.any(axis=2).all():
+        raise InputError(path, "marks every pixel", "give a mask that is 0 where a frame shows what it should")
+    return channels.any(axis=2)

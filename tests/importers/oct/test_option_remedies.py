@@ -121,11 +121,21 @@ def test_a_mask_that_cannot_be_read_is_given_as_an_image_or_array(tmp_path, run_
     frames[0, 0, :20], frames[:, 20, 20], mask[20, 20] = np.arange(20), 250, 255
     (tmp_path / "in").mkdir()
     np.save(tmp_path / "in/a.npy", frames)
-    (tmp_path / "mask.txt").write_text("row 20")
-    (fault,) = run_command("--overlay_mask", tmp_path / "mask.txt").errors
-    assert fault.endswith("mask.txt: cannot be read as an overlay mask; give an image or a .npy file")
     path = tmp_path / f"mask.{suffix}"
-    np.save(path, mask) if suffix == "npy" else imsave(path, mask, check_contrast=False)
+
+    def write(mask):
+        opaque = np.stack([mask, mask, mask, np.full_like(mask, 255)], axis=-1)
+        np.save(path, mask) if suffix == "npy" else imsave(path, opaque, check_contrast=False)
+
+    write(mask)
+    for content in (b"row 20", b"", path.read_bytes()[:40] + b"    " + path.read_bytes()[44:]):
+        path.write_bytes(content)
+        (fault,) = run_command("--overlay_mask", path).errors
+        assert fault.endswith(f"mask.{suffix}: cannot be read as an overlay mask; give an image or a .npy file")
+    write(mask | 1)
+    (fault,) = run_command("--overlay_mask", path).errors
+    assert "marks every pixel; give a mask that is 0 where a frame shows what it should" in fault
+    write(mask)
     assert run_command("--layout", "polar", "--overlay_mask", path).errors == []
     assert (prepared()[0][20, 20] == 100).all()
 
