@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
 import os
 import re
 import signal
@@ -19,7 +21,7 @@ import pytest
 from custom.densify.command import main
 from custom.inferers.claims import FOLDER, Claims
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = str(Path(__file__).resolve().parents[2])
 STUDIES = [f"heart{k}" for k in range(5)]
 
 
@@ -32,10 +34,18 @@ def export(tmp_path, write_nifti):
 
 
 def start(export, out, log):
-    words = [sys.executable, "-m", "custom", "densify", export, out, "--factor", "2", "--method", "linear"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    with open(log, "w") as file:
-        return subprocess.Popen(list(map(str, words)), stdout=file, stderr=file, env=environment, cwd=out.parent)
+    """The command in a process of its own, forked: what takes its time, to import PyTorch, is done once for all."""
+    process = multiprocessing.get_context("fork").Process(target=densify, args=(export, out, log))
+    process.start()
+    return process
+
+
+def densify(export, out, log=None):
+    if log is not None:
+        logging.getLogger().handlers.clear()  # those of the tests
+        sys.stdout = sys.stderr = open(log, "w", buffering=1)  # noqa: SIM115 - until the process ends
+        os.chdir(out.parent)
+    main(["densify", str(export), str(out), "--factor", "2", "--method", "linear"])
 
 
 def contents(folder):
@@ -48,23 +58,34 @@ def contents(folder):
 
 
 def test_three_processes_share_the_studies_and_what_a_killed_one_held_is_taken_over(export, tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        densify(export, tmp_path / "alone")
+    assert ended.value.code == 1
     out, logs = tmp_path / "out", [tmp_path / f"{k}.log" for k in range(3)]
     processes = [start(export, out, log) for log in logs]
-    while not list(out.glob("*/index.html")) and all(process.poll() is None for process in processes):
+    while not list(out.glob("*/index.html")) and all(process.is_alive() for process in processes):
         time.sleep(0.01)
     processes[0].kill()
-    codes = [process.wait(300) for process in processes]
+    for process in processes:
+        process.join(300)
+    codes = [process.exitcode for process in processes]
     assert codes[0] == -signal.SIGKILL, "it was killed, and not done"
     told = "".join(log.read_text() for log in logs)
     assert codes[1:] == [1, 1] and told.count("damaged.nii.gz") >= 2, told
     done = Counter(re.findall(r"(heart\d+): 4 slices .* became", told))
     assert done.keys() == set(STUDIES) and sum(done.values()) <= len(STUDIES) + 1, "but for the one that was held"
-    with pytest.raises(SystemExit) as ended:
-        main(["densify", str(export), str(tmp_path / "alone"), "--factor", "2", "--method", "linear"])
-    assert ended.value.code == 1
     alone, together = contents(tmp_path / "alone"), contents(out)
     assert alone.keys() == together.keys(), "nothing is left over"
     assert [name for name in alone if alone[name] != together[name] and name.suffix != ".html"] == []
+
+
+def test_the_command_as_it_is_started_does_not_load_pytorch_to_tell_of_a_wrong_folder(tmp_path):
+    words = [sys.executable, "-X", "importtime", "-m", "custom", "densify", "none", "out"]
+    ended = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": ROOT})
+    assert ended.returncode == 2 and ended.stderr.endswith(
+        f"error: {tmp_path}/none: no such file or folder; check EXPORT\n"
+    )
+    assert "custom.importers.studies" in ended.stderr and "torch" not in ended.stderr
 
 
 def test_another_run_with_other_options_is_refused_and_changes_nothing(export, tmp_path, capfd):
