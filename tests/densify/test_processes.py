@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -33,19 +34,25 @@ def export(tmp_path, write_nifti):
     return tmp_path / "in"
 
 
-def start(export, out, log):
-    """The command in a process of its own, forked: what takes its time, to import PyTorch, is done once for all."""
-    process = multiprocessing.get_context("fork").Process(target=densify, args=(export, out, log))
-    process.start()
-    return process
+@pytest.fixture(scope="module")
+def starter():
+    """Starts processes by forking one that has imported PyTorch and has done nothing else: importing takes seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["custom.densify.method", "custom.densify.run", "custom.importers.prepared"])
+    forkserver.ensure_running()
+    return context
 
 
-def densify(export, out, log=None):
-    if log is not None:
-        logging.getLogger().handlers.clear()  # those of the tests
-        sys.stdout = sys.stderr = open(log, "w", buffering=1)  # noqa: SIM115 - until the process ends
-        os.chdir(out.parent)
-    main(["densify", str(export), str(out), "--factor", "2", "--method", "linear"])
+def words(export, out):
+    return ["densify", str(export), str(out), "--factor", "2", "--method", "linear"]
+
+
+def command(arguments, folder, log):
+    """What `python -m custom` does, in a process of its own."""
+    os.chdir(folder)
+    sys.stdout = sys.stderr = open(log, "w", buffering=1)  # noqa: SIM115 - until the process ends
+    sys.argv[1:] = arguments
+    runpy.run_module("custom", run_name="__main__", alter_sys=True)
 
 
 def contents(folder):
@@ -57,12 +64,14 @@ def contents(folder):
     }
 
 
-def test_three_processes_share_the_studies_and_what_a_killed_one_held_is_taken_over(export, tmp_path):
+def test_three_processes_share_the_studies_and_what_a_killed_one_held_is_taken_over(starter, export, tmp_path):
     with pytest.raises(SystemExit) as ended:
-        densify(export, tmp_path / "alone")
+        main(words(export, tmp_path / "alone"))
     assert ended.value.code == 1
     out, logs = tmp_path / "out", [tmp_path / f"{k}.log" for k in range(3)]
-    processes = [start(export, out, log) for log in logs]
+    processes = [starter.Process(target=command, args=(words(export, out), tmp_path, log)) for log in logs]
+    for process in processes:
+        process.start()
     while not list(out.glob("*/index.html")) and all(process.is_alive() for process in processes):
         time.sleep(0.01)
     processes[0].kill()
@@ -73,15 +82,18 @@ def test_three_processes_share_the_studies_and_what_a_killed_one_held_is_taken_o
     told = "".join(log.read_text() for log in logs)
     assert codes[1:] == [1, 1] and told.count("damaged.nii.gz") >= 2, told
     done = Counter(re.findall(r"(heart\d+): 4 slices .* became", told))
-    assert done.keys() == set(STUDIES) and sum(done.values()) <= len(STUDIES) + 1, "but for the one that was held"
+    assert len(set(STUDIES) - done.keys()) <= 1, "but for one that was whole when the kill came, before its line"
+    assert sum(done.values()) <= len(STUDIES) + 1, "but for the one that was held"
     alone, together = contents(tmp_path / "alone"), contents(out)
     assert alone.keys() == together.keys(), "nothing is left over"
     assert [name for name in alone if alone[name] != together[name] and name.suffix != ".html"] == []
 
 
 def test_the_command_as_it_is_started_does_not_load_pytorch_to_tell_of_a_wrong_folder(tmp_path):
-    words = [sys.executable, "-X", "importtime", "-m", "custom", "densify", "none", "out"]
-    ended = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": ROOT})
+    started = [sys.executable, "-X", "importtime", "-m", "custom", "densify", "none", "out"]
+    ended = subprocess.run(
+        started, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": ROOT}
+    )
     assert ended.returncode == 2 and ended.stderr.endswith(
         f"error: {tmp_path}/none: no such file or folder; check EXPORT\n"
     )
