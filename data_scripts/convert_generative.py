@@ -21,6 +21,7 @@ import fire
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from custom.errors import InputError, report_input_errors  # noqa: E402
+from custom.importers.intake import as_typed  # noqa: E402
 from custom.training.legacy_checkpoints import KINDS, core_arguments, load_generative  # noqa: E402
 from custom.weights import load_tensors, save_atomically  # noqa: E402
 
@@ -87,4 +88,4 @@ def _replaced(path: str, prefix: str, part: dict) -> dict:
 
 if __name__ == "__main__":
     report_input_errors()
-    fire.Fire(convert)
+    fire.Fire(as_typed(convert))

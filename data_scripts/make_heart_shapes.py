@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from custom.errors import InputError
 from custom.files import atomic
-from custom.importers.intake import check_arguments
+from custom.importers.intake import as_typed, check_arguments
 
 logger = logging.getLogger("make_heart_shapes")
 
@@ -156,6 +156,6 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     check_arguments(make_heart_shapes, sys.argv[1:])
     try:
-        fire.Fire(make_heart_shapes)
+        fire.Fire(as_typed(make_heart_shapes))
     except InputError as error:
         sys.exit(f"ERROR {error}")

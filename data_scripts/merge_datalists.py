@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from custom.data.datalist import SECTIONS, write_datalist  # noqa: E402
 from custom.errors import InputError, report_input_errors  # noqa: E402
-from custom.importers.intake import check_arguments  # noqa: E402
+from custom.importers.intake import as_typed, check_arguments  # noqa: E402
 
 
 def merge(root: str, folders: str | tuple[str, ...], repeats: str | int | tuple[int, ...] = 1) -> None:
@@ -93,4 +93,4 @@ def _parts(value: str | int | tuple) -> tuple:
 if __name__ == "__main__":
     report_input_errors()
     check_arguments(merge, sys.argv[1:])
-    fire.Fire(merge)
+    fire.Fire(as_typed(merge))

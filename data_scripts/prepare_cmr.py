@@ -32,7 +32,7 @@ from custom.importers.cmr.preparation import Fate, Preparation, report_lines
 from custom.importers.cmr.scan import ConversionOptions
 from custom.importers.cmr.sources import find_sources
 from custom.importers.cmr.volumes import VolumeOptions
-from custom.importers.intake import FATES, check_apart, check_arguments, place_of, write_fates
+from custom.importers.intake import FATES, as_typed, check_apart, check_arguments, place_of, write_fates
 from custom.importers.notes import Doubt
 from custom.importers.sections import check_sections, grow, parse_pairs, parse_words
 from custom.scans.nifti import check_output_dir
@@ -122,7 +122,7 @@ def prepare(
     root = Path(os.path.abspath(input))
     aliases = parse_pairs("--same_patient", same_patient)
     listed = {"test": parse_words(test_patients), "validation": parse_words(val_patients)}
-    check_sections(listed, fractions)
+    check_sections(listed, fractions, seed=seed)
     check_apart({"--input": root}, output_dir)
     left_out: list[tuple[Path, str]] = []
     sources = find_sources(root, source, frames, patient_pattern, patient_from, left_out, join)
@@ -197,6 +197,6 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     check_arguments(prepare, sys.argv[1:])
     try:
-        fire.Fire(prepare)
+        fire.Fire(as_typed(prepare))
     except InputError as error:
         sys.exit(f"ERROR {error}")

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from custom.data.datalist import SECTIONS, write_datalist
 from custom.errors import InputError
-from custom.importers.intake import FATES, check_apart, check_arguments, place_of, write_fates
+from custom.importers.intake import FATES, as_typed, check_apart, check_arguments, place_of, write_fates
 from custom.importers.notes import Doubt
 from custom.importers.oct.conversion import ConversionOptions
 from custom.importers.oct.options import by_ranges, parse_range, parse_ranges, read_mask
@@ -110,9 +110,9 @@ def prepare(
     )
     finding = FindOptions(frame_names, gaps, label_like, patient_from, patient_regex)
     root = Path(os.path.abspath(input))
-    interval = parse_range("--frames", frames) if frames else None
+    interval = parse_range("--frames", frames, 2) if frames else None
     sections = parse_ranges(ranges) if ranges else None
-    check_sections({}, split, "--split")
+    check_sections({}, split, "--split", seed)
     mask_path = Path(overlay_mask) if overlay_mask else None
     mask = read_mask(mask_path) if mask_path else None
     check_apart({"--input": root}, output_dir)
@@ -168,6 +168,6 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     check_arguments(prepare, sys.argv[1:])
     try:
-        fire.Fire(prepare)
+        fire.Fire(as_typed(prepare))
     except InputError as error:
         sys.exit(f"ERROR {error}")

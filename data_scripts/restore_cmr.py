@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from custom.errors import InputError
 from custom.importers.cmr.restore import restore
-from custom.importers.intake import check_apart, check_arguments
+from custom.importers.intake import as_typed, check_apart, check_arguments
 from custom.scans.nifti import check_output_dir
 from custom.scans.stacks import find_stacks
 
@@ -63,6 +63,6 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     check_arguments(restore_folder, sys.argv[1:])
     try:
-        fire.Fire(restore_folder)
+        fire.Fire(as_typed(restore_folder))
     except InputError as error:
         sys.exit(f"ERROR {error}")

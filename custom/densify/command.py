@@ -32,6 +32,10 @@ UNUSABLE, SOME_FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes besides 0."""
 
 
+OURS = ("frame_pitch_mm", "depth_spacing_mm", "geometry", "modality", "slice_axis")
+"""Options that importers advise, and that are here too."""
+
+
 @SetParseFn(str, "export", "out", "method", "modality", "coordinates", "geometry")
 def densify(
     export: str,
@@ -80,19 +84,10 @@ def densify(
             --num_samples 4 (diffusion, their spread becomes NAME_std.nii.gz and an overlay of the page),
             --num_inference_steps 8, --seed 1, --device cpu.
     """
-    logger.info("looking through %s", export)  # before PyTorch is loaded, which takes seconds
+    logger.info("looking through %s", export)
     keep_freed_memory()
-    from tqdm import tqdm  # here, and not above: `--help` does not wait for PyTorch
-    from tqdm.contrib.logging import logging_redirect_tqdm
-
-    from custom.densify.method import interpolator_for
-    from custom.densify.run import Run
-    from custom.importers.oct.conversion import ConversionOptions
-    from custom.importers.prepared import Preparer
+    from custom.importers.oct.conversion import ConversionOptions  # here, and not above: `--help` does not wait for it
     from custom.importers.studies import LeftOut, find_studies
-    from custom.inferers.claims import Claims
-    from custom.inferers.settings import is_on
-    from custom.scans.nifti import check_output_dir
 
     if factor is not None and spacing is not None:
         raise InputError("--spacing", "asks for the same as --factor in another way", "leave one of them out")
@@ -103,6 +98,16 @@ def densify(
     check_apart({"EXPORT": root}, out)
     left_out: LeftOut = []
     studies = find_studies(root, modality, left_out)
+    from tqdm import tqdm  # not before it is known what for: PyTorch takes seconds
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    from custom.densify.method import interpolator_for
+    from custom.densify.run import Run
+    from custom.importers.prepared import Preparer
+    from custom.inferers.claims import Claims
+    from custom.inferers.settings import is_on
+    from custom.scans.nifti import check_output_dir
+
     evaluators = {
         kind: interpolator_for(kind, method, factor, spacing, options)
         for kind in dict.fromkeys(study.kind for study in studies)
@@ -117,9 +122,8 @@ def densify(
         folder = Path(out) if rehearsed else check_output_dir(out)
         work = Path(temporary) if rehearsed else folder
         with Claims(work, {"options": {**asked, **asdict(pullbacks)}}) as claims:
-            run = Run(
-                root, folder, Preparer(work, pullbacks, options.get("slice_axis")), evaluators, claims, page, dicom
-            )
+            prepare = Preparer(work, pullbacks, options.get("slice_axis"), OURS)
+            run = Run(root, folder, prepare, evaluators, claims, page, dicom)
             run.expect(studies)
             run.do(tqdm(studies, desc="studies", unit="study", disable=len(studies) == 1))
             if not rehearsed:

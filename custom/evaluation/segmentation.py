@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from ignite.engine import Engine, Events
+from ignite.handlers import ProgressBar
+from monai.engines import Evaluator
 from torch import nn
-from torch.utils.data import Dataset
-from tqdm import tqdm
+from torch.utils.data import DataLoader, Dataset
 
 from custom.evaluation.records import write_rows
 from custom.files import atomic
@@ -26,12 +28,13 @@ from custom.metrics.statistics import bootstrap_interval
 from custom.metrics.surfaces import DISTANCES, class_scores
 from custom.scans.labels import CLASS_NAMES
 from custom.scans.nifti import check_output_dir
+from custom.training.tracking import track_evaluation
 
 logger = logging.getLogger(__name__)
 
 
-class SegmentationBenchmark:
-    """Segments test stacks and writes what that is worth.
+class SegmentationBenchmark(Evaluator):
+    """Segments test stacks, one an iteration, and writes what that is worth.
 
     Files: `metrics.csv`, a row per structure and phase of a stack (3D surfaces) and per structure and slice (2D);
     `summary.csv` and `summary.md`, means over patients; `measures.csv`, volumes, ejection fraction and mass beside
@@ -45,6 +48,12 @@ class SegmentationBenchmark:
         device: where the network is.
         batch_size: slices at a time.
         seed: of the bootstrap.
+        val_handlers: Ignite handlers, which MONAI's `--tracking` appends here; `engine.state.metrics` holds the means
+            when the epoch completes.
+        bundle_root: folder of the bundle, which tracked runs are named after.
+
+    Attributes:
+        summary: the lines of `summary.csv`, after `run`.
     """
 
     def __init__(
@@ -55,30 +64,47 @@ class SegmentationBenchmark:
         device: torch.device | str = "cpu",
         batch_size: int = 16,
         seed: int = 0,
+        val_handlers: Sequence[Any] = (),
+        bundle_root: str | Path = ".",
     ) -> None:
-        self.dataset, self.network, self.output_dir = dataset, network, Path(output_dir)
-        self.device, self.batch_size, self.seed = device, batch_size, seed
+        super().__init__(device, DataLoader(dataset, batch_size=None), decollate=False)
+        self.network, self.output_dir, self.batch_size, self.seed = network, Path(output_dir), batch_size, seed
+        self.summary: list[dict[str, Any]] = []
+        self._rows: list[dict[str, Any]] = []
+        self._measures: list[dict[str, Any]] = []
+        ProgressBar(desc="segmentation").attach(self)
+        # Before the user's handlers, so that they find the metrics in the state.
+        self.add_event_handler(Events.EPOCH_COMPLETED, self._gather)
+        self._register_handlers(track_evaluation(val_handlers, bundle_root, self.output_dir))
 
-    def run(self) -> list[dict[str, Any]]:
-        """Do all stacks and return the lines of the summary."""
+    def run(self, global_epoch: int = 1) -> None:
+        """Do all stacks."""
         check_output_dir(self.output_dir)
-        rows, measures = [], []
-        for index in tqdm(range(len(self.dataset)), desc="segmentation", unit="stack"):
-            item = self.dataset[index]
-            slices = item["image"].flatten(0, 1)[:, None]
-            pred = segment_slices(self.network, slices, self.batch_size, self.device).reshape(item["label"].shape)
-            rows += _scores(pred, item)
-            if set(item["label_classes"]) == set(CLASS_NAMES):
-                measures += _measures(pred, item)
-        lines = summarise(rows, self.seed)
-        for name, table in (("metrics", rows), ("summary", lines), ("measures", measures)):
+        self._rows, self._measures = [], []
+        super().run(global_epoch)
+
+    def _iteration(self, engine: Engine, item: Mapping[str, Any]) -> dict[str, Any]:
+        slices = item["image"].flatten(0, 1)[:, None]
+        pred = segment_slices(self.network, slices, self.batch_size, self.state.device).reshape(item["label"].shape)
+        self._rows += _scores(pred, item)
+        if set(item["label_classes"]) == set(CLASS_NAMES):
+            self._measures += _measures(pred, item)
+        return {"scan": item["scan"]}
+
+    def _gather(self, engine: Engine) -> None:
+        """Write the tables, and hand their means to the handlers."""
+        self.summary = summarise(self._rows, self.seed)
+        for name, table in (("metrics", self._rows), ("summary", self.summary), ("measures", self._measures)):
             if table:
                 with atomic(self.output_dir / f"{name}.csv") as path:
                     write_rows(path, table)
         with atomic(self.output_dir / "summary.md") as path:
-            path.write_text(_markdown(lines), encoding="utf-8")
-        logger.info("%s\n%s", self.output_dir / "summary.md", _markdown(lines))
-        return lines
+            path.write_text(_markdown(self.summary), encoding="utf-8")
+        logger.info("%s\n%s", self.output_dir / "summary.md", _markdown(self.summary))
+        for line in self.summary:
+            for key in ("dice", *DISTANCES):
+                if line[key] is not None:
+                    engine.state.metrics[f"{line['kind']}/{line['structure']}/{key}"] = line[key]
 
 
 def _scores(pred: np.ndarray, item: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -41,6 +41,8 @@ def decoded(path: Path, dataset: Dataset, decode: Callable[[Dataset], np.ndarray
     except StopIteration as error:  # pydicom looks for the next frame in vain
         count = dataset.get("NumberOfFrames")
         raise unreadable(path, ValueError(f"it holds fewer frames than the {count} of its header")) from error
+    except MemoryError:
+        raise
     except Exception as error:  # whatever stops a decoder is a fault of the file, unless there is no decoder
         if syntax is not None and syntax.is_compressed:
             why = "no decoder is installed" if _lacks_decoder(error) else phrase(error)

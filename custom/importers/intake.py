@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fire.decorators import SetParseFn
+
 from custom.errors import InputError
 from custom.files import atomic
 from custom.scans.provenance import sha256_of
@@ -65,6 +67,20 @@ def check_arguments(function: Callable[..., Any], arguments: Sequence[str]) -> N
 def _refuse(line: str) -> None:
     print(f"ERROR {line}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def as_typed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose options of text Fire takes as they are typed: it would make a number of a folder named 2024.
+
+    Args:
+        function: with annotations that are text, as `from __future__ import annotations` makes them.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    return SetParseFn(_text, *(p.name for p in parameters if p.annotation in ("str", "str | None")))(function)
+
+
+def _text(typed: str) -> str | None:
+    return None if typed == "None" else typed
 
 
 def check_apart(inputs: Mapping[str, str | Path], output_dir: str | Path) -> None:

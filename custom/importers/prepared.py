@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from custom.scans.provenance import read_sidecar
 from custom.scans.pullback_reader import PULLBACK_AXIS
 
 logger = logging.getLogger(__name__)
+OPTION = re.compile(r"--(?:no)?(\w+)")
+SCRIPTS = {"cmr": "data_scripts/prepare_cmr.py --size 0 --spacing 0", "oct": "data_scripts/prepare_oct.py"}
+"""What has the options that importers advise, and does no more than is done here."""
 FOLDER = "prepared"
 """Folder of the outputs in which prepared scans are kept, for the next run."""
 
@@ -51,10 +55,13 @@ class Preparer:
         output_dir: of the outputs.
         pullbacks: how pullbacks are converted.
         slice_axis: of volumes that are no pullbacks; None for the one of largest spacing.
+        options: that the command has itself, of those that importers advise.
     """
 
-    def __init__(self, output_dir: Path, pullbacks: OctOptions, slice_axis: int | None = None) -> None:
-        self.folder = output_dir / FOLDER
+    def __init__(
+        self, output_dir: Path, pullbacks: OctOptions, slice_axis: int | None = None, options: Collection[str] = ()
+    ) -> None:
+        self.folder, self.options = output_dir / FOLDER, options
         self.pullbacks, self.slice_axis = pullbacks, slice_axis
         self._cmr: Preparation | None = None
         self._oct: oct.Preparation | None = None
@@ -78,8 +85,9 @@ class Preparer:
             whole = CmrOptions(spacing=0, size=0, centre="image")
             self._cmr = Preparation(folder, whole, DicomOptions(), VolumeOptions(), self.slice_axis)
         fate = self._cmr.convert(study.cmr)
-        _log(study, fate.notes)
-        return Prepared([folder / entry["image"] for entry in fate.entries], fate.faults, fate.notes)
+        faults, notes = ([self._told(line, "cmr") for line in lines] for lines in (fate.faults, fate.notes))
+        _log(study, notes)
+        return Prepared([folder / entry["image"] for entry in fate.entries], faults, notes)
 
     def _pullback(self, study: Study) -> Prepared:
         folder = self.folder / "oct"
@@ -89,10 +97,16 @@ class Preparer:
         output = self.volume_of(study)
         if isinstance(study.oct, InputError) or not self._oct.is_done(study.oct, study.name):
             fate = self._oct.convert(study.oct, study.name)
-            _log(study, fate.notes)
+            _log(study, [self._told(note, "oct") for note in fate.notes])
             if fate.fault:
-                return Prepared(faults=[fate.fault])
-        return Prepared([output], notes=_notes(read_sidecar(output)))
+                return Prepared(faults=[self._told(fate.fault, "oct")])
+        return Prepared([output], notes=[self._told(note, "oct") for note in _notes(read_sidecar(output))])
+
+    def _told(self, line: str, kind: str) -> str:
+        """What an importer says; of options that this command lacks also where they are."""
+        lacking = [name for name in OPTION.findall(line) if name not in self.options]
+        told = f"{line} (options of {SCRIPTS[kind]}, whose output can be given instead)" if lacking else line
+        return type(line)(told)
 
 
 def _log(study: Study, notes: Iterable[str]) -> None:

@@ -130,7 +130,10 @@ def split_listed(
 
 
 def check_sections(
-    listed: Mapping[str, Collection[str]], fractions: str | Sequence[float], option: str = "--fractions"
+    listed: Mapping[str, Collection[str]],
+    fractions: str | Sequence[float],
+    option: str = "--fractions",
+    seed: int = 0,
 ) -> list[float]:
     """The fractions as numbers.
 
@@ -138,10 +141,13 @@ def check_sections(
         listed: see :func:`split_listed`.
         fractions: for the three sections.
         option: that they were given with.
+        seed: of the split.
 
     Raises:
-        InputError: fractions that are none, or a patient listed twice.
+        InputError: fractions or a seed that are none, or a patient listed twice.
     """
+    if not isinstance(seed, int) or seed < 0:
+        raise InputError("--seed", f"is {seed}", "give a whole number from 0 on")
     twice = sorted(set(listed.get("test", ())) & set(listed.get("validation", ())))
     if twice:
         raise InputError("--test_patients", f"names {', '.join(twice)}, as --val_patients does", "keep them apart")

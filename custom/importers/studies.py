@@ -91,7 +91,8 @@ def find_studies(root: Path, modality: str = "auto", left_out: LeftOut | None = 
     if not found:
         if left_out:
             path, reason = left_out[0]
-            raise InputError(path, reason, "give EXPORT scans that were acquired")
+            fault, _, remedy = reason.partition("; ")
+            raise InputError(path, fault, remedy or "give EXPORT scans that were acquired")
         what = "DICOM, NIfTI, zip, array or folder of frames"
         raise InputError(root, f"holds no scan ({what})", "give EXPORT a scan or a folder of scans")
     return found
@@ -187,7 +188,8 @@ def _why_no_pullback(source: OctSource | InputError) -> str | None:
     if not is_dicom(first):
         folder = source.path.parent if isinstance(source, InputError) and source.path.is_file() else source.path
         beside = folder.is_dir() and _holds_other_scans(folder)
-        return "has images beside scans of another format: not taken for frames" if beside else None
+        told = "has images beside scans of another format: not taken for frames; if they are, give them a folder"
+        return told if beside else None
     header = read_header(first)
     if header.modality == "MR" or header == DicomHeader():
         return ""  # the importer of cardiac MR tells of damaged files

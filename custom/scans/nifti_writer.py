@@ -15,6 +15,7 @@ import nibabel as nib
 import numpy as np
 
 from custom.errors import InputError
+from custom.scans.processes import clear_left_overs, hidden_beside
 
 COMPRESSION_LEVEL = 1
 """Speckle and noise hardly compress: higher gzip levels cost minutes and save a few per cent."""
@@ -24,7 +25,7 @@ class NiftiWriter:
     """Writes a NIfTI file part by part, each part a run of its bytes: frames of a pullback, volumes of a cine.
 
     Use as a context manager. The file is written under a temporary name in the same folder and renamed when all parts
-    are there; after an exception, or with parts missing, nothing is left.
+    are there; after an exception, or with parts missing, nothing is left, and what a killed process left is removed.
 
     Args:
         path: `.nii` or `.nii.gz` to write.
@@ -46,10 +47,11 @@ class NiftiWriter:
         shape = header.get_data_shape()
         self._part, self._part_shape, self._num_parts = part, shape[:part_ndim], math.prod(shape[part_ndim:])
         self._written = 0
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._temporary = hidden_beside(self.path)
 
     def __enter__(self):
         with self._disk_errors():
+            clear_left_overs(self.path.parent)
             self._raw = self._file = open(self._temporary, "wb")
             if self.path.suffix == ".gz":
                 # No time and no name in the gzip header: equal values give equal files.

@@ -9,19 +9,14 @@ import fcntl
 import json
 import os
 import shutil
-import socket
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from custom.errors import InputError
-from custom.scans.processes import is_running
+from custom.scans.processes import clear_left_overs, hidden_beside
 from custom.scans.provenance import sidecar_path
-
-OLD_SECONDS = 7 * 24 * 3600
-"""No run writes one scan for a week; on another machine, or in a container that is gone, only age tells."""
 
 
 class Staged:
@@ -41,7 +36,7 @@ class Staged:
 
     def __init__(self, outputs: Sequence[Path], stale: Sequence[Path] = ()) -> None:
         self.outputs, self.stale = list(outputs), list(stale)
-        self.folder = _hidden(outputs[0])
+        self.folder = hidden_beside(outputs[0])
 
     def place(self, output: Path) -> Path:
         """Where to write an output."""
@@ -54,7 +49,7 @@ class Staged:
 
     def __enter__(self) -> Staged:
         with self._told():
-            _clear_left_overs(self.outputs[0].parent)
+            clear_left_overs(self.outputs[0].parent)
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
         return self
@@ -90,10 +85,10 @@ def staged_folder(folder: Path) -> Iterator[Path]:
     Raises:
         InputError: it cannot be written or the disk is full.
     """
-    hidden = _hidden(folder)
+    hidden = hidden_beside(folder)
     old = hidden.with_name(f".old{hidden.name}")
     try:
-        _clear_left_overs(folder.parent)
+        clear_left_overs(folder.parent)
         shutil.rmtree(hidden, ignore_errors=True)
         hidden.mkdir(parents=True)
         yield hidden
@@ -107,28 +102,6 @@ def staged_folder(folder: Path) -> Iterator[Path]:
     finally:
         for left in (hidden, old):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _hidden(output: Path) -> Path:
-    """A hidden folder of this process's own beside an output."""
-    return output.with_name(f".{output.name}.{socket.gethostname()}-{os.getpid()}.part")
-
-
-def _clear_left_overs(folder: Path) -> None:
-    """Remove what killed runs left in a folder."""
-    for left in folder.glob(".*.part"):
-        if left.is_dir() and _is_left_over(left):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _is_left_over(folder: Path) -> bool:
-    """Whether the process that made a hidden folder ran on this machine and is no more, or made it long ago."""
-    if time.time() - folder.stat().st_mtime > OLD_SECONDS:
-        return True
-    host, _, process = folder.name.removesuffix(".part").rpartition("-")
-    if not host.endswith(f".{socket.gethostname()}") or not process.isdigit():
-        return False
-    return not is_running(int(process))
 
 
 @contextmanager

@@ -103,8 +103,9 @@ def test_benchmark_writes_scores_by_patient_and_measures(tmp_path, labels):
     item = {"label": volume, "spacing_mm": (8.0, 1.0, 1.0), "voxel_mm3": 8.0, "scan": "s"}
     full = {**item, "image": volume / 3, "label_classes": (1, 2, 3), "patient": "A"}
     partial = {**item, "image": torch.where(volume == 1, 0, volume) / 3, "label_classes": (1,), "patient": "B"}
-    lines = SegmentationBenchmark([full, partial], Levels(), tmp_path / "out").run()
-    table = {(line["kind"], line["structure"]): line for line in lines}
+    benchmark = SegmentationBenchmark([full, partial], Levels(), tmp_path / "out")
+    benchmark.run()
+    table = {(line["kind"], line["structure"]): line for line in benchmark.summary}
     lv = table["3D", "LV cavity"]
     assert (lv["patients"], lv["cases"], lv["misses"]) == (2, 4, 2)
     assert lv["dice"] == pytest.approx(0.5) and lv["hd"] == 0 and lv["dice_low"] == 0

@@ -4,11 +4,17 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import signal
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from custom.errors import InputError
+from custom.scans.nifti_writer import NiftiWriter
+from custom.scans.processes import hidden_beside
 from custom.scans.publish import Staged
 
 
@@ -76,3 +82,24 @@ def test_two_processes_do_not_meet(tmp_path, monkeypatch):
         monkeypatch.undo()
         assert state(tmp_path) == {"second": "second"}
     assert state(tmp_path) == {"first": "first", "first std": "first std"}
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_what_a_killed_process_left_half_written_goes_with_the_next_writing(tmp_path, is_folder):
+    def be_killed():
+        half = hidden_beside(tmp_path / "a.nii")
+        half.mkdir() if is_folder else half.write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    process = multiprocessing.get_context("fork").Process(target=be_killed)
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL and len(list(tmp_path.glob(".a.nii.*.part"))) == 1
+    others = tmp_path / ".b.nii.elsewhere-1.part", tmp_path / ".notes.part", hidden_beside(tmp_path / "c.nii")
+    for path in others:
+        path.write_text("of somebody who may be at work")
+    image = nib.Nifti1Image(np.zeros((3, 3, 2), np.uint8), np.eye(4))
+    with NiftiWriter(tmp_path / "d.nii", image.header, 2, "slice") as writer:
+        for _ in range(2):
+            writer.write(np.zeros((3, 3), np.uint8))
+    assert {path.name for path in tmp_path.iterdir()} == {"d.nii", *(path.name for path in others)}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ class ConversionOptions:
     """How pullbacks are converted; `data_scripts/prepare_oct.py` explains each to its users.
 
     Raises:
-        InputError: an unknown layout, target or geometry.
+        InputError: an unknown layout, target or geometry; a size that is no number above 0.
     """
 
     layout: str = "auto"
@@ -54,6 +55,11 @@ class ConversionOptions:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"--{name}", f"is {getattr(self, name)}", f"choose from {', '.join(allowed)}")
+        for name in ("num_alines", "num_depths", "frame_pitch_mm", "depth_spacing_mm"):
+            value = getattr(self, name)
+            kind, what = (Integral, "a whole number") if name.startswith("num") else (Real, "a number")
+            if value is not None and not (type(value) is not bool and isinstance(value, kind) and 0 < value < np.inf):
+                raise InputError(f"--{name}", f"is {value}", f"give {what} above 0")
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,8 @@ def convert(
         InputError: colours that are no map from dark to bright; Cartesian frames that are not square.
     """
     notes: list[str] = list(source.notes)
+    notes += [] if options.depth_spacing_mm else source.spacing_notes
+    notes += [] if options.frame_pitch_mm else source.pitch_notes
     frames, marks = _to_gray(path, source)
     is_given = overlay is not None or source.overlay is not None
     for given in (overlay, source.overlay):
@@ -101,7 +109,7 @@ def convert(
             marks = marks | given
     window = parse_crop(options.crop)
     frames, marks = _cropped(path, frames, window), _cropped(path, marks, window)
-    layout = find_layout(frames, source.layout, options.layout)
+    layout = find_layout(frames, source.layout, options.layout, options.transpose)
     notes += [layout.note] if layout.note else []
     frames, marks = _cropped(path, frames, layout.window), _cropped(path, marks, layout.window)
     if layout.name == "polar" and options.transpose:

@@ -49,14 +49,18 @@ def read_dicom(paths: Sequence[Path], take_synthetic: bool = False) -> SourcePul
                 raise InputError(path, fault, "put each pullback into its own folder")
         frames = np.concatenate(found)
     polar = first.get("Modality") == "IVOCT" and first.get("PresentationIntentType") == "FOR PROCESSING"
-    spacing = _spacing(first, polar, notes)
-    pitch = _pitch(first, notes)
-    return SourcePullback(frames, spacing, pitch, "polar" if polar else None, notes=tuple(notes))
+    of_spacing: list[str] = []
+    of_pitch: list[str] = []
+    spacing, pitch = _spacing(first, polar, of_spacing), _pitch(first, of_pitch)
+    layout = "polar" if polar else None
+    return SourcePullback(frames, spacing, pitch, layout, None, tuple(notes), tuple(of_spacing), tuple(of_pitch))
 
 
 def _open(path: Path) -> Dataset:
     try:
         return open_dicom(path)
+    except MemoryError:
+        raise
     except Exception as error:  # pydicom has many kinds
         raise unreadable(path, error) from error
 

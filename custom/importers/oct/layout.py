@@ -64,13 +64,14 @@ def parse_crop(text: str | None) -> tuple[int, int, int, int] | None:
     return top, bottom, left, right
 
 
-def find_layout(frames: np.ndarray, stated: str | None = None, asked: str = "auto") -> Layout:
+def find_layout(frames: np.ndarray, stated: str | None = None, asked: str = "auto", transpose: bool = False) -> Layout:
     """The layout of frames.
 
     Args:
         frames: gray `(H, W, F)`.
         stated: "polar" or "cartesian" as the file says, None where it does not.
         asked: "polar", "cartesian", or "auto" to find out. Cartesian frames that are no square are cut to their disc.
+        transpose: polar frames have their A-lines in columns, as the user says.
     """
     if asked == "polar" or (asked == "cartesian" and frames.shape[0] == frames.shape[1]):
         return Layout(asked, f"{asked} frames, by --layout")
@@ -93,13 +94,16 @@ def find_layout(frames: np.ndarray, stated: str | None = None, asked: str = "aut
         return Layout(asked, "Cartesian frames, by --layout")
     if stated:
         return Layout(stated, f"{stated} frames, as the header says")
-    if goes_round(picked):
+    lines, others = ("row", "column")[:: -1 if transpose else 1]
+    turned = picked.swapaxes(0, 1)
+    if goes_round(turned if transpose else picked):
         return Layout("polar", "polar frames: the last A-line continues the first")
-    if goes_round(picked.swapaxes(0, 1)):
-        why = "polar frames whose A-lines seem to be columns: the last column continues the first, not the last row"
-        return Layout("polar", Doubt(f"{why}; say --transpose if so, else --layout"))
+    if goes_round(picked if transpose else turned):
+        why = f"polar frames whose A-lines seem to be {others}s: the last {others} continues the first, not the last"
+        remedy = "leave out --transpose" if transpose else "say --transpose"
+        return Layout("polar", Doubt(f"{why} {lines}; {remedy} if so, else --layout"))
     why = f"frames of {height} x {width} pixels are taken for polar ones, since they have no disc with dark corners"
-    return Layout("polar", Doubt(f"{why}, but their last row does not continue the first; {_OVERRULE}"))
+    return Layout("polar", Doubt(f"{why}, but their last {lines} does not continue the first; {_OVERRULE}"))
 
 
 def goes_round(frames: np.ndarray) -> bool:

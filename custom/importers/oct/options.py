@@ -20,15 +20,17 @@ Ranges = Mapping[str, tuple[int, int]]
 """Section to (start, stop) of its frames."""
 
 
-def parse_range(name: str, text: str) -> tuple[int, int]:
+def parse_range(name: str, text: str, least: int = 1) -> tuple[int, int]:
     """`start:stop`.
 
     Raises:
-        InputError: it is something else, or empty.
+        InputError: it is something else, empty, or of less than `least` frames.
     """
     match = re.fullmatch(r"(\d+):(\d+)", str(text).strip())
     if not match or int(match[1]) >= int(match[2]):
         raise InputError(name, f"is {text}", "give start:stop with start below stop, for instance 0:100")
+    if int(match[2]) - int(match[1]) < least:
+        raise InputError(name, f"is {text}, one frame", "give at least two frames")
     return int(match[1]), int(match[2])
 
 
@@ -63,13 +65,20 @@ def by_ranges(item: Mapping[str, Any], sections: Ranges, count: int, path: Path)
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """The mask `(H, W)` bool of burnt-in marks in an image or a `.npy` file.
+    """The mask `(H, W)` bool of burnt-in marks in an image, of which opacity does not count, or a `.npy` file.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or marks every pixel.
     """
     try:
         mask = np.load(path) if path.suffix == ".npy" else imread(path)
-    except (OSError, ValueError) as error:
+        if mask.ndim not in (2, 3):
+            raise ValueError(f"its shape is {mask.shape}")
+    except Exception as error:  # of the readers of many formats
         raise InputError(path, "cannot be read as an overlay mask", "give an image or a .npy file") from error
-    return mask.reshape(*mask.shape[:2], -1).any(axis=2)
+    channels = mask.reshape(*mask.shape[:2], -1)
+    if path.suffix != ".npy" and channels.shape[2] in (2, 4):
+        channels = channels[..., :-1]
+    if channels.any(axis=2).all():
+        raise InputError(path, "marks every pixel", "give a mask that is 0 where a frame shows what it should")
+    return channels.any(axis=2)

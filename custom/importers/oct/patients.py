@@ -52,7 +52,8 @@ def with_patients(
                 raise
             errors.append(error)
     studies = {source.files[0]: headers[source.files[0]].study for source in found if source.files[0] in headers}
-    found = _one_per_study(found, studies)
+    if options.patient_from != "folder":
+        found = _one_per_study(found, studies)
     found = [_like_its_neighbours(source, found, root) for source in found]
     return [*_with_split_folders(_with_shared_ids(found, root), root), *errors]
 

@@ -93,13 +93,15 @@ class Preparation:
         if isinstance(source, InputError):
             return Fate(source.path, place_of(source.path), fault=_line(source))
         fate = Fate(source.path, source.place(), source.patient)
-        fate.notes += [f"patient {source.patient}, by {source.patient_from}", *source.doubts]
+        is_settled = "--frame_pitch_mm" if self.options.frame_pitch_mm else None
+        doubts = [doubt for doubt in source.doubts if not (is_settled and is_settled in doubt)]
+        fate.notes += [f"patient {source.patient}, by {source.patient_from}", *doubts]
         try:
             self._convert(source, name, fate)
         except (InputError, OSError) as error:
             fate.fault = _line(error)
         except MemoryError as error:
-            fate.fault = f"{source.path}: is too large for memory ({phrase(error)}); give a part of it with --frames"
+            fate.fault = f"{source.path}: is too large for memory ({phrase(error)}); {_parts(source)}"
         except Exception as error:  # readers of many libraries: one bad source costs one line
             told = f"{type(error).__name__}: {phrase(error)}"
             fate.fault = f"{source.path}: cannot be read ({told}); export it again, or leave it out"
@@ -128,7 +130,7 @@ class Preparation:
         while output.name in self._names or _is_of_another(output, sha256, place_of(source.path)):
             if name:
                 fault = f"would be {output.name}, which another source is"
-                raise InputError(source.path, fault, "rename one of them, or choose another --output_dir")
+                raise InputError(source.path, fault, "rename one of them, or choose another folder for the output")
             number += 1
             output = self.folder / f"{wanted}-{number}{self.suffix}"
         if number > 1:
@@ -140,7 +142,10 @@ class Preparation:
     def _convert(self, source: OctSource, name: str | None, fate: Fate) -> None:
         sha256 = source.sha256()
         output = self._output(source, name, sha256, fate)
-        read = self._part(source, read_source(source, self.finding.label_like))
+        read = read_source(source, self.finding.label_like, part=self.frames)
+        if self.mask is not None and self.mask.shape != (size := read.frames.shape[1:3]):
+            fault = f"has frames {size}, --overlay_mask is {self.mask.shape}"
+            raise InputError(source.path, fault, "give a mask of the size of a frame")
         pullback = convert(source.path, read, self.options, self.mask)
         fate.notes += pullback.notes
         info = new_pullback(
@@ -158,19 +163,6 @@ class Preparation:
         shape = " x ".join(str(n) for n in pullback.frames.shape)
         spacing = " x ".join(f"{value:.5g}" for value in pullback.spacing_mm)
         fate.notes.append(f"{output.name}: {pullback.coordinates}, {shape}, {spacing} mm")
-
-    def _part(self, source: OctSource, read: SourcePullback) -> SourcePullback:
-        """The frames asked for, and a check of the mask."""
-        count, size = len(read.frames), read.frames.shape[1:3]
-        start, stop = self.frames or (0, count)
-        if stop > count:
-            raise InputError(source.path, f"has {count} frames, --frames asks for {stop}", "shorten the range")
-        if stop - start < 2:
-            raise InputError("--frames", f"is {start}:{stop}, one frame", "give at least two frames")
-        if self.mask is not None and self.mask.shape != size:
-            fault = f"has frames {size}, --overlay_mask is {self.mask.shape}"
-            raise InputError(source.path, fault, "give a mask of the size of a frame")
-        return dataclasses.replace(read, frames=read.frames[start:stop])
 
     def _record(
         self, source: OctSource, read: SourcePullback, pullback: ConvertedPullback, sha256: str
@@ -199,6 +191,13 @@ class Preparation:
 
     def _options(self) -> dict[str, Any]:
         return dataclasses.asdict(self.options) | dataclasses.asdict(self.finding)
+
+
+def _parts(source: OctSource) -> str:
+    """What to do with a pullback that is too large; of other files than these all is read, whatever is asked for."""
+    if len(source.files) > 1 or source.path.suffix.lower() == ".npy":
+        return "give a part of it with --frames"
+    return "export it in parts"
 
 
 def _line(error: Exception) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -29,24 +31,33 @@ SAMPLED_FRAMES = 8
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
-def read_source(source: OctSource, label_like: str = "refuse", take_synthetic: bool = False) -> SourcePullback:
+def read_source(
+    source: OctSource,
+    label_like: str = "refuse",
+    take_synthetic: bool = False,
+    part: tuple[int, int] | None = None,
+) -> SourcePullback:
     """Read a pullback that :func:`custom.importers.oct.sources.find_sources` has found.
+
+    Of images and `.npy` files only the part is read, which may be all that memory has room for.
 
     Args:
         source: it.
         label_like: "refuse" frames of a few whole values, as masks are, or take them for an "image".
         take_synthetic: take DICOM that holds synthetic frames for acquired.
+        part: (start, stop) of the frames to read; None for all.
 
     Raises:
-        InputError: it cannot be read, is not a stack of equal gray or RGB frames, or holds synthetic frames.
+        InputError: it cannot be read, is not a stack of equal gray or RGB frames, or holds synthetic frames; the part
+            has more frames than there are.
     """
     path = source.path
     suffix = path.suffix.lower()
-    if path.is_dir() and not is_dicom(source.files[0]):
-        found = SourcePullback(_read_images(source.files))
-    elif path.is_dir():
-        found = read_dicom(source.files, take_synthetic)
-    elif suffix in ARRAYS:
+    if path.is_dir():
+        files = _part_of(path, source.files, part)
+        found = read_dicom(files, take_synthetic) if is_dicom(files[0]) else SourcePullback(_read_images(files))
+        return _checked(path, found, label_like)
+    if suffix in ARRAYS:
         found = _read_array(path)
     elif is_tiff_stack(path):
         found = SourcePullback(_decode(path, tifffile.imread))
@@ -56,7 +67,16 @@ def read_source(source: OctSource, label_like: str = "refuse", take_synthetic: b
         found = read_dicom(source.files, take_synthetic)
     else:
         raise InputError(path, "is neither DICOM, image nor array", "export the pullback in one of these formats")
-    return _checked(path, found, label_like)
+    frames = np.asarray(_part_of(path, _stack(path, found.frames), part))
+    return _checked(path, replace(found, frames=frames), label_like)
+
+
+def _part_of(path: Path, frames: Sequence[Any], part: tuple[int, int] | None) -> Sequence[Any]:
+    """The part of frames, or of their files, that is asked for."""
+    start, stop = part or (0, len(frames))
+    if stop > len(frames):
+        raise InputError(path, f"has {len(frames)} frames, --frames asks for {stop}", "shorten the range")
+    return frames[start:stop]
 
 
 def is_tiff_stack(path: Path) -> bool:
@@ -74,6 +94,8 @@ def _decode(path: Path, reader: Callable[[Path], np.ndarray]) -> np.ndarray:
     # Decoders of several libraries, each with its own exceptions: whatever stops one is a fault of the file.
     try:
         return reader(path)
+    except MemoryError:
+        raise
     except Exception as error:
         if "Could not find a backend" in str(error):  # imageio advises more backends, whatever the file is
             error = ValueError(f"it is no {path.suffix.lstrip('.').upper()} inside, or damaged")
@@ -97,7 +119,7 @@ def _read_images(paths: Sequence[Path]) -> np.ndarray:
 
 def _read_array(path: Path) -> SourcePullback:
     try:
-        content = np.load(path, allow_pickle=False)
+        content = np.load(path, "r", allow_pickle=False)  # an .npy file is read when its part is known
         if isinstance(content, np.ndarray):
             return SourcePullback(content)
         with content:
@@ -112,11 +134,15 @@ def _read_array(path: Path) -> SourcePullback:
     return SourcePullback(arrays[name], overlay=None if overlay is None else overlay != 0)
 
 
-def _checked(path: Path, source: SourcePullback, label_like: str) -> SourcePullback:
-    frames = source.frames
-    colour = frames.ndim == 4 and frames.shape[3] == 3
-    if frames.ndim != 3 and not colour:
+def _stack(path: Path, frames: np.ndarray) -> np.ndarray:
+    if frames.ndim != 3 and not (frames.ndim == 4 and frames.shape[3] == 3):
         raise InputError(path, f"has shape {frames.shape}", "give frames (F, H, W) or (F, H, W, 3)")
+    return frames
+
+
+def _checked(path: Path, source: SourcePullback, label_like: str) -> SourcePullback:
+    frames = _stack(path, source.frames)
+    colour = frames.ndim == 4
     if len(frames) < 2:
         raise InputError(path, "has one frame only", "give at least two frames")
     if frames.dtype.kind not in "iuf" or (colour and frames.dtype != np.uint8):

@@ -63,6 +63,8 @@ class SourcePullback:
         layout: "polar" or "cartesian"; None where not stated.
         overlay: mask `(H, W)` of burnt-in marks; None where not given.
         notes: what was taken from where, `Doubt`s where it may be wrong.
+        spacing_notes: the same of `pixel_spacing_mm`, for those who do not overrule it.
+        pitch_notes: the same of `frame_pitch_mm`.
     """
 
     frames: np.ndarray
@@ -71,3 +73,5 @@ class SourcePullback:
     layout: str | None = None
     overlay: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    spacing_notes: tuple[str, ...] = ()
+    pitch_notes: tuple[str, ...] = ()

@@ -84,7 +84,8 @@ def find_sources(root: Path, options: FindOptions, left_out: LeftOut | None = No
     if not found:
         if left_out:
             path, reason = left_out[0]
-            raise InputError(path, reason, "give --input a pullback or a folder of pullbacks")
+            fault, _, remedy = reason.partition("; ")
+            raise InputError(path, fault, remedy or "give --input a pullback or a folder of pullbacks")
         raise InputError(root, "holds no DICOM, image or array", "give --input a pullback or a folder of pullbacks")
     errors = [item for item in found if isinstance(item, InputError)]
     sources = [item for item in found if not isinstance(item, InputError)]

@@ -5,12 +5,21 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
+
+import fire
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MultiFrameTrueColorSecondaryCaptureImageStorage
 from skimage.io import imsave
+
+from custom.errors import InputError
+from custom.importers.intake import as_typed, check_arguments
+from data_scripts.prepare_oct import prepare
 
 
 @pytest.fixture
@@ -62,3 +71,51 @@ def save_images():
             imsave(folder / name, frame, check_contrast=False)
 
     return save
+
+
+@dataclass
+class Told:
+    """What a run has said, one line each."""
+
+    errors: list[str]
+    warnings: list[str]
+    infos: list[str]
+
+
+@pytest.fixture
+def run_command(tmp_path, caplog):
+    """Function of options as they are typed: `prepare_oct.py` of `tmp_path/in` into a folder, and what it says."""
+
+    def run(*typed, source="in", out="out"):
+        caplog.clear()
+        caplog.set_level(logging.INFO)
+        words = ["--input", str(tmp_path / source), "--output_dir", str(tmp_path / out), *map(str, typed)]
+        check_arguments(prepare, words)
+        refused = []
+        try:
+            fire.Fire(as_typed(prepare), command=words)
+        except InputError as error:
+            refused = [str(error)]
+        except SystemExit as ended:
+            assert "pullbacks failed" in str(ended.code)
+        said = {
+            level: [record.getMessage() for record in caplog.records if record.levelname == level]
+            for level in ("ERROR", "WARNING", "INFO")
+        }
+        lines = [*refused, *sum(said.values(), [])]
+        assert not any("\n" in line for line in lines), lines
+        return Told([*refused, *said["ERROR"]], said["WARNING"], said["INFO"])
+
+    return run
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """Function of a name, or none where there is one: its voxels and their size."""
+
+    def load(name=None, out="out"):
+        (path,) = (tmp_path / out).glob(f"{name or '*'}.nii.gz")
+        image = nib.load(path)
+        return np.asarray(image.dataobj), tuple(round(float(zoom), 5) for zoom in image.header.get_zooms())
+
+    return load

@@ -44,7 +44,7 @@ def test_the_scale_is_that_of_the_cross_section(tmp_path, discs, save_dicom, reg
     save_dicom(tmp_path / "a.dcm", discs(), SequenceOfUltrasoundRegions=regions)
     found = read_dicom([tmp_path / "a.dcm"])
     assert found.pixel_spacing_mm == (spacing and pytest.approx(spacing))
-    assert any(words in note for note in found.notes), found.notes
+    assert any(words in note for note in found.spacing_notes), found.spacing_notes
 
 
 def test_statements_that_contradict_each_other_are_doubts(tmp_path, discs, save_dicom):
@@ -52,7 +52,7 @@ def test_statements_that_contradict_each_other_are_doubts(tmp_path, discs, save_
     save_dicom(tmp_path / "a.dcm", discs(), IVUSPullbackRate=20.0, FrameTime=5.0, **fields)
     found = read_dicom([tmp_path / "a.dcm"])
     assert (found.pixel_spacing_mm, found.frame_pitch_mm) == (0.02, 0.2)
-    doubts = [note for note in found.notes if isinstance(note, Doubt)]
+    doubts = [note for note in (*found.spacing_notes, *found.pitch_notes) if isinstance(note, Doubt)]
     assert any("0.05 mm" in note and "--depth_spacing_mm" in note for note in doubts)
     assert any("0.1 mm" in note and "--frame_pitch_mm" in note for note in doubts)
 
@@ -68,7 +68,7 @@ def test_uneven_times_are_a_doubt(tmp_path, discs, save_dicom):
     save_dicom(tmp_path / "a.dcm", discs(), IVUSPullbackRate=20.0, FrameTimeVector=[0, 5, 5, 9])
     found = read_dicom([tmp_path / "a.dcm"])
     assert found.frame_pitch_mm == pytest.approx(0.1)
-    assert any(isinstance(note, Doubt) and "5 to 9 ms apart" in note for note in found.notes)
+    assert any(isinstance(note, Doubt) and "5 to 9 ms apart" in note for note in found.pitch_notes)
 
 
 @pytest.mark.parametrize(
