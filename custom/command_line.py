@@ -31,6 +31,8 @@ RUN_OPTIONS = {
 }  # fmt: skip
 """What `python -m monai.bundle run` takes besides the ids of the config."""
 EXCLUSIVE = (("factor", "target_spacing"),)
+NONE = "$None"
+"""How nothing is written on a command line: MONAI leaves out an option whose value is None, and null is a word."""
 
 
 def start(device: torch.device | str | None = None) -> None:
@@ -65,9 +67,10 @@ def is_command(arguments: Sequence[str]) -> bool:
 
 
 def check_options(arguments: Sequence[str]) -> None:
-    """Raise ValueError if a `monai.bundle run` command line names an option that none of its configs has.
+    """Raise ValueError if a `monai.bundle run` command line names an option that none of its configs has, or a None.
 
     MONAI adds an id that it does not know to the config, where nothing reads it: a misspelt option would be ignored.
+    So would one that is None.
 
     Args:
         arguments: as `sys.argv`; of another program they are not looked at.
@@ -81,10 +84,12 @@ def check_options(arguments: Sequence[str]) -> None:
     files = ast.literal_eval(files) if files.startswith("[") else files
     known = set(ConfigParser.load_config_files(files)) | RUN_OPTIONS
     for one, other in EXCLUSIVE:
-        given = [name for name in (one, other) if options.get(name, "null") not in ("null", "None")]
+        given = [name for name in (one, other) if options.get(name, NONE) != NONE]
         if len(given) == 2:
             raise ValueError(f"--{one} and --{other} ask for the same thing in two ways; leave one of them out")
-    for name in options:
+    for name, value in options.items():
+        if value in ("None", "null"):
+            raise ValueError(f"--{name} {value} would change nothing; write --{name} '{NONE}'")
         top = name.lstrip("+").replace("::", "#").partition("#")[0]
         if top not in known:
             near = difflib.get_close_matches(top, known, 1)

@@ -7,6 +7,9 @@ import json
 
 import pytest
 import torch
+from fire.parser import DefaultParseValue
+from monai.bundle import ConfigParser
+from monai.bundle.scripts import update_kwargs
 
 from custom.command_line import check_device, check_options, start
 
@@ -25,6 +28,21 @@ def test_a_misspelt_option_is_told_with_the_nearest_right_one(config):
         check_options([PROGRAM, "run", "--config_file", f"{config}/train.json", "--factr", "3"])
     with pytest.raises(ValueError, match="--phantm#num_phases: no such option; did you mean --phantom?"):
         check_options([PROGRAM, "run", f"--config_file={config}/train.json", "--phantm#num_phases=3"])
+
+
+@pytest.mark.parametrize("word", ["None", "null"])
+def test_an_option_that_is_none_is_told_how_it_is_written(config, word):
+    typed = [PROGRAM, "run", "--config_file", f"{config}/train.json", "--factor"]
+    with pytest.raises(ValueError, match=rf"--factor {word} would change nothing; write --factor '\$None'"):
+        check_options([*typed, word])
+    check_options([*typed, "$None"])
+    parser = ConfigParser({"factor": 3, "use": "@factor"})
+    # As MONAI takes what is typed: by Fire, and without what is None.
+    parser.update(update_kwargs(None, factor=DefaultParseValue("None")))
+    assert parser.get_parsed_content("use") == 3, "why it is refused"
+    parser.update(update_kwargs(None, factor=DefaultParseValue("$None")))
+    parser.parse(reset=True)
+    assert parser.get_parsed_content("use") is None
 
 
 def test_right_options_pass(config):

@@ -59,7 +59,7 @@ class CardioInterp(ToldByPrediction, LatentInterpolator):
     #: Gaps of up to six steps are what it is trained on (A4); longer ones recurse.
     reach = Reach(most_steps=6)
     #: As `error_scale` of `bundles/motion_oct`, whose weights are inside.
-    error_scale = 1.1
+    error_scale = 0.8
     #: Where the compact autoencoder differs from the defaults of its class.
     autoencoder_defaults: Mapping[str, Any] = {"motion": {}, "fusion": "motion", "upsampling": "resize"}
 

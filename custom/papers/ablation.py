@@ -27,6 +27,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
+from custom.command_line import NONE
 from custom.errors import InputError
 from custom.files import atomic
 from custom.papers.ablation_rows import ABLATIONS, Ablation, Row
@@ -111,7 +112,7 @@ def _bundle_run(bundle: str, configs: Sequence[str], options: dict[str, Any]) ->
     command = [sys.executable, "-m", "monai.bundle", "run"]
     command += ["--config_file", files[0] if len(files) == 1 else str(files)]
     for name, value in options.items():
-        written = str(value) if value is None else json.dumps(value)  # Fire reads Python's None, not JSON's null
+        written = NONE if value is None else json.dumps(value)
         command += [f"--{name}", value if isinstance(value, str) else written]
     return command
 

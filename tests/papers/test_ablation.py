@@ -12,7 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
+from monai.bundle.scripts import update_kwargs
 
 from custom.errors import InputError
 from custom.papers import ablation
@@ -78,13 +80,17 @@ def test_the_configs_have_every_option_of_the_commands(variants, budget, tmp_pat
 
 
 @pytest.mark.parametrize("variants", ABLATIONS.values(), ids=ABLATIONS)
-def test_every_variant_is_a_network_that_can_be_made(variants):
+def test_every_command_makes_the_network_of_its_row(variants, tmp_path):
     made = set()
     for row in variants.rows:
         parser = ConfigParser()
         parser.read_config(Path(bundle_root(variants.bundle)) / "configs" / "train.json")
-        parser.update(dict(row.options))
+        typed = flags(ablation.commands(variants, row, tmp_path, {})[0])
+        # As MONAI takes them: by Fire, and without those that are None.
+        parser.update(update_kwargs(None, **{name: DefaultParseValue(typed[name]) for name in row.options}))
         network = parser.get_parsed_content("network_def")
+        wanted = row.options["network_def#autoencoder#motion"]
+        assert (network.motion is None) == (wanted is None), row.name
         made.add((network.autoencoder.knows_ends, network.motion is None, network.denoiser.prior, network.realism))
     assert len(made) == {"cardiointerp": 3, "calid": 4}[variants.bundle]
 
@@ -94,7 +100,7 @@ def test_rows_differ_in_the_decoder_and_in_their_folders_only(tmp_path):
     decoders = [(p["network_def#autoencoder#temporal"], p["network_def#autoencoder#fusion"]) for p in pairs]
     assert decoders[:4] == [("none", "none"), ("shift", "none"), ("shift", "addition"), ("shift", "flow")]
     assert decoders[4:] == [("shift", "flow"), ("shift", "motion")]
-    assert [p["network_def#autoencoder#motion"] for p in pairs] == ["None"] * 4 + ["{}"] * 2
+    assert [p["network_def#autoencoder#motion"] for p in pairs] == ["$None"] * 4 + ["{}"] * 2
     assert len({p["ckpt_dir"] for p in pairs}) == len({p["output_dir"] for p in pairs}) == 6
     evaluation = flags(ablation.commands(OCT, OCT.rows[3], tmp_path, {})[1])
     assert json.loads(evaluation["factors"]) == [6]
