@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,9 +17,11 @@ from torch.utils.data import Dataset, DistributedSampler
 from custom.data.augmented import Transform, augmented, cropped
 from custom.data.frame_cache import shared_frame_cache
 from custom.data.outer import with_outer
-from custom.data.sizes import plane_size, whole_numbers
+from custom.data.sizes import plane_size, whole_number, whole_numbers
 from custom.errors import InputError, TooShort
 from custom.scans.pullbacks import stem
+
+logger = logging.getLogger(__name__)
 
 FIELD = 1.5
 """Of a crop's edges: so much of large frames is changed at random before the crop is cut, to save time."""
@@ -101,7 +104,8 @@ class RandomWindowDataset(Dataset):
         cache_gib: see `custom.data.frame_cache.FrameCache`.
 
     Raises:
-        InputError: a pullback is unusable, smaller than the crop or shorter than a window; names the file.
+        InputError: a pullback is unusable, smaller than the crop or shorter than a window; names the file. A window
+            with nothing between its ends.
     """
 
     def __init__(
@@ -123,10 +127,13 @@ class RandomWindowDataset(Dataset):
             transform,
             cache_gib,
         )
-        self.window, self.strides = window, whole_numbers("--strides", strides)
+        self.window, self.strides = whole_number("--window", window, 3), whole_numbers("--strides", strides)
         self.crop_size = self.pullbacks.crop_size
         self.pullbacks.require_frames((window - 1) * min(self.strides) + 1, f"a window of {window} frames")
         counts = np.array([len(frames) for frames in self.pullbacks.ranges])
+        longest = (max(counts) - 1) // (window - 1)
+        if max(self.strides) > longest:
+            logger.warning("--strides: no pullback holds %d frames at strides above %d", window, longest)
         self._shares = counts / counts.sum()
 
     def __len__(self) -> int:
@@ -209,6 +216,8 @@ class GridWindowDataset(Dataset):
     ) -> None:
         self.pullbacks = PullbackSet(data, crop_size, cache_gib)
         self.gap, self.stride, self.outer = gap, stride, outer
+        if max_windows_per_pullback is not None:
+            whole_number("--val_windows, in evaluation --max_windows_per_pullback", max_windows_per_pullback)
         self.pullbacks.require_frames(gap * stride + 1, f"a gap of {gap} at stride {stride}")
         self.windows: list[tuple[int, int, tuple[int, int]]] = []  # (pullback, first frame, crop corner)
         for pullback, (path, usable) in enumerate(zip(self.pullbacks.paths, self.pullbacks.ranges, strict=True)):
