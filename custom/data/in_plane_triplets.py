@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch.utils.data import Dataset
 
 from custom.data.augmented import Transform, augmented, cropped
+from custom.data.pullback_set import PullbackSet
 from custom.data.sizes import plane_size, whole_numbers
 from custom.data.stack_set import StackSet
-from custom.data.windows import PullbackSet
 from custom.scans.nifti import stem
 
 

@@ -20,8 +20,8 @@ from torch import nn
 
 from custom.command_line import is_on, options_in
 from custom.data.sizes import check_item_size, whole_number
-from custom.training.loss_log import ProgressLog
 from custom.training.processes import shared
+from custom.training.progress_log import ProgressLog
 from custom.training.stage_checkpoint import StageCheckpoint
 from custom.training.tracking import RunTracking, SharedTracking
 from custom.weights import save_model

@@ -29,7 +29,8 @@ from custom.training.adversary import Adversary
 from custom.training.autoencoder_trainer import AutoencoderTrainer
 from custom.training.handlers import ClipGradients, WarmupEMA, WholeBatch
 from custom.training.loaders import training_loader
-from custom.training.loss_log import LossCurve, LossReader, ProgressLog, StopOnNan
+from custom.training.loss_log import LossCurve, LossReader, StopOnNan
+from custom.training.progress_log import ProgressLog
 from custom.training.session import Session
 from custom.training.stage_checkpoint import StageCheckpoint
 from custom.training.stage_options import check_course
