@@ -17,6 +17,8 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
@@ -30,6 +32,8 @@ RUN_OPTIONS = {
     "workflow_name", "workflow_type", "properties_path", "bundle_root",
 }  # fmt: skip
 """What `python -m monai.bundle run` takes besides the ids of the config."""
+SWITCHES = {"true": True, "false": False}
+"""The command line of MONAI takes Python's `True`, and hands on JSON's `true` as text: "false" would count as true."""
 EXCLUSIVE = (("factor", "target_spacing"),)
 NONE = "$None"
 """How nothing is written on a command line: MONAI leaves out an option whose value is None, and null is a word."""
@@ -70,7 +74,7 @@ def check_options(arguments: Sequence[str]) -> None:
     """Raise ValueError if a `monai.bundle run` command line names an option that none of its configs has, or a None.
 
     MONAI adds an id that it does not know to the config, where nothing reads it: a misspelt option would be ignored.
-    So would one that is None.
+    So would one that is None. Where the configs have numbers, text would fail in the middle of some expression.
 
     Args:
         arguments: as `sys.argv`; of another program they are not looked at.
@@ -82,7 +86,8 @@ def check_options(arguments: Sequence[str]) -> None:
         return
     files = options["config_file"]
     files = ast.literal_eval(files) if files.startswith("[") else files
-    known = set(ConfigParser.load_config_files(files)) | RUN_OPTIONS
+    config = ConfigParser.load_config_files(files)
+    known = set(config) | RUN_OPTIONS
     for one, other in EXCLUSIVE:
         given = [name for name in (one, other) if options.get(name, NONE) != NONE]
         if len(given) == 2:
@@ -90,11 +95,30 @@ def check_options(arguments: Sequence[str]) -> None:
     for name, value in options.items():
         if value in ("None", "null"):
             raise ValueError(f"--{name} {value} would change nothing; write --{name} '{NONE}'")
+        _check_kind(name, value, config.get(name))
         top = name.lstrip("+").replace("::", "#").partition("#")[0]
         if top not in known:
             near = difflib.get_close_matches(top, known, 1)
             remedy = f"did you mean --{near[0]}?" if near else f"the options are the ids at the top of {files}"
             raise ValueError(f"--{name}: no such option; {remedy}")
+
+
+def _check_kind(name: str, value: str, default: Any) -> None:
+    """Raise ValueError if an option whose default is a number, numbers or a switch is given as something else."""
+    many = isinstance(default, list) and bool(default)
+    if not all(isinstance(item, Real) for item in (default if many else [default])) or value[:1] in ("$", "@"):
+        return
+    switch = isinstance(default, bool)
+    if switch and (not value or value.startswith("--")):  # the name alone switches it on
+        return
+    try:
+        given = ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        given = SWITCHES.get(value, value)
+    items = given if many and isinstance(given, (list, tuple)) else [given]
+    if not (items and all(isinstance(item, Real) for item in items)):
+        kind = "True or False" if switch else f"{'numbers' if many else 'a number'}, for instance {default}"
+        raise ValueError(f"--{name}: is {value}; give {kind}")
 
 
 def options_in(arguments: Iterable[str]) -> Iterable[tuple[str, str]]:
@@ -106,6 +130,11 @@ def options_in(arguments: Iterable[str]) -> Iterable[tuple[str, str]]:
             if not equals:
                 value = arguments[place + 1] if place + 1 < len(arguments) else ""
             yield name if "#" in name or "::" in name else name.replace("-", "_"), value
+
+
+def is_on(option: bool | str) -> bool:
+    """Whether a switch is on, as text or not."""
+    return bool(SWITCHES.get(option, option))
 
 
 def use_own_gpu() -> None:

@@ -11,7 +11,7 @@ from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
 from monai.bundle.scripts import update_kwargs
 
-from custom.command_line import check_device, check_options, start
+from custom.command_line import check_device, check_options, is_on, start
 
 PROGRAM = ".../monai/bundle/__main__.py"
 
@@ -49,6 +49,30 @@ def test_right_options_pass(config):
     files = f"['{config}/train.json', '{config}/overlay.json']"
     options = ["--factor", "3", "--phantom#num_phases", "2", "--phantom::size=3", "--checkpoint", "x"]
     check_options([PROGRAM, "run", "--config_file", files, "--tracking", "mlflow", "--run-id", "go", *options])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("factor", "two", "--factor: is two; give a number, for instance 2"),
+        ("factor", "[2,3]", "--factor: is .2,3.; give a number, for instance 2"),
+        ("gaps", "[2,a]", "--gaps: is .2,a.; give numbers, for instance .2, 4."),
+        ("gaps", "[]", "--gaps: is ..; give numbers"),
+        ("amp", "of", "--amp: is of; give True or False"),
+    ],
+)
+def test_text_where_the_config_has_numbers_is_told_before_anything_reads_it(config, name, value, line):
+    (config / "numbers.json").write_text(json.dumps({"factor": 2, "gaps": [2, 4], "amp": True, "device": "cpu"}))
+    command = [PROGRAM, "run", "--config_file", f"{config}/numbers.json"]
+    with pytest.raises(ValueError, match=line):
+        check_options([*command, f"--{name}", value])
+    right = ["--factor=1e-1", "--gaps", "[3,5]", "--device", "cuda", "--amp", "--factor", "@gaps", "--amp=false"]
+    check_options([*command, *right])
+    check_options([*command, "--factor", "$None", "--gaps", "4", "--amp"])
+
+
+def test_a_switch_is_on_as_text_or_not():
+    assert is_on("true") and is_on(True) and not is_on("false") and not is_on(False)
 
 
 def test_other_programs_are_left_alone():

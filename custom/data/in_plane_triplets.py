@@ -17,10 +17,9 @@ import torch.nn.functional as F
 from torch.utils.data import Dataset
 
 from custom.data.augmented import Transform, augmented, cropped
-from custom.data.sizes import plane_size
+from custom.data.pullback_set import PullbackSet
+from custom.data.sizes import plane_size, whole_numbers
 from custom.data.stack_set import StackSet
-from custom.data.windows import PullbackSet
-from custom.geometry import SPACING_TOLERANCE
 from custom.scans.nifti import stem
 
 
@@ -30,13 +29,7 @@ class _AcquiredStacks:
     def __init__(self, data: Sequence[dict], half_gaps_mm: Sequence[float], width: int, cache_gib: float) -> None:
         self.stacks = StackSet(data, 0, cache_gib)
         self.patients = self.stacks.patients
-        least, most = half_gaps_mm[0] * (1 - SPACING_TOLERANCE), half_gaps_mm[1] * (1 + SPACING_TOLERANCE)
-        self.strides = []
-        for stack, info in enumerate(self.stacks.infos):
-            self.stacks.require_slices(stack, 2, "a plane across the slices")
-            longest = len(self.stacks.ranges[stack]) - 1
-            fitting = [k for k in range(1, longest + 1) if least <= k * info.spacing_mm <= most]
-            self.strides.append(fitting or [1])
+        self.strides = self.stacks.fitting_strides(half_gaps_mm, 1, "a plane across the slices")
 
     def slices(self, scan: int, rng: np.random.Generator) -> range:
         stride = int(rng.choice(self.strides[scan]))
@@ -108,8 +101,9 @@ class InPlaneTripletDataset(Dataset):
 
     Raises:
         InputError: a scan is unusable, or has fewer than two usable slices; a pullback's frames are smaller than a
-            patch is wide.
-        ValueError: unknown modality, or a step below 1.
+            patch is wide; steps that are none, or distances that no
+            stack has.
+        ValueError: unknown modality.
     """
 
     def __init__(
@@ -126,8 +120,6 @@ class InPlaneTripletDataset(Dataset):
     ) -> None:
         if modality not in _KINDS:
             raise ValueError(f"modality is 'cmr' or 'oct', got {modality!r}.")
-        if not steps or min(steps) < 1:
-            raise ValueError(f"steps are 1 pixel or more, got {list(steps)}.")
         self.data, self.num_draws, self.seed, self.transform, self.cache_gib = (
             data,
             num_draws,
@@ -135,7 +127,7 @@ class InPlaneTripletDataset(Dataset):
             transform,
             cache_gib,
         )
-        self.modality, self.steps, self.half_gaps_mm = modality, steps, half_gaps_mm
+        self.modality, self.steps, self.half_gaps_mm = modality, whole_numbers("--steps", steps), half_gaps_mm
         self.crop_size = plane_size("--crop_size", crop_size)
         self.scans = _KINDS[modality](data, half_gaps_mm, max(crop_size), cache_gib)
         patients = dict.fromkeys(self.scans.patients)

@@ -1,30 +1,86 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Options of data sets that are numbers or lists of them, as a command line gives them."""
+"""Options that are numbers or lists of them, as a command line gives them, checked before anything is trained."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 
 from custom.errors import InputError
 from custom.networks.padding import nearest_sizes
 
 
-def whole_numbers(option: str, value: int | Sequence[int]) -> tuple[int, ...]:
-    """Whole numbers of at least 1; a single one stands for a list of one.
+def number(option: str, value: float, least: float = 0, most: float = math.inf, open_ends: bool = False) -> float:
+    """A number between bounds, such as the weight of a loss or a probability.
+
+    Args:
+        option: it was given with, such as `--ssim_weight`.
+        value: as given.
+        least: of what is taken.
+        most: likewise.
+        open_ends: neither bound is itself taken.
+
+    Raises:
+        InputError: it is something else.
+    """
+    fits = isinstance(value, Real) and not isinstance(value, bool) and least <= value <= most and value != math.inf
+    if not fits or (open_ends and value in (least, most)):
+        bounds = [f"{'above' if open_ends else 'of at least'} {least:g}"]
+        if most != math.inf:
+            bounds = [f"between {least:g} and {most:g}" if open_ends else f"from {least:g} to {most:g}"]
+        raise InputError(option, f"is {value}", f"give a number {bounds[0]}")
+    return value
+
+
+def whole_number(option: str, value: int, least: int = 1, most: float = math.inf) -> int:
+    """A whole number between bounds.
+
+    Args:
+        option: see `number`.
+        value: as given.
+        least: of what is taken.
+        most: likewise.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= value <= most:
+        bounds = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+        raise InputError(option, f"is {value}", f"give a whole number {bounds}")
+    return int(value)
+
+
+def distances(option: str, value: Sequence[float]) -> tuple[float, float]:
+    """Least and most of a distance in mm.
+
+    Raises:
+        InputError: it is something else than two numbers above 0, the least first.
+    """
+    given = value if isinstance(value, (list, tuple)) else ()
+    if len(given) != 2 or not all(isinstance(item, Real) for item in given) or not 0 < given[0] <= given[1]:
+        raise InputError(option, f"is {value}", "give the least and then the most in mm, for instance [2,10.5]")
+    return given[0], given[1]
+
+
+def whole_numbers(option: str, value: int | Sequence[int], least: int = 1, single: bool = True) -> tuple[int, ...]:
+    """Whole numbers, all of at least `least`.
 
     Args:
         option: it was given with, such as `--strides`.
         value: as given.
+        least: of what is taken.
+        single: whether one number stands for a list of one.
 
     Raises:
         InputError: it is something else, or nothing.
     """
-    given = value if isinstance(value, (list, tuple)) else (value,)
-    if not given or not all(isinstance(item, Integral) and not isinstance(item, bool) and item > 0 for item in given):
-        raise InputError(option, f"is {value}", "give whole numbers of at least 1, for instance [1,2,3]")
+    given = value if isinstance(value, (list, tuple)) else (value,) * single
+    if not given or not all(isinstance(n, Integral) and not isinstance(n, bool) and n >= least for n in given):
+        example = f"[{least},{least + 1},{least + 2}]"
+        raise InputError(option, f"is {value}", f"give whole numbers of at least {least}, for instance {example}")
     return tuple(map(int, given))
 
 

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 
 from custom.data.frame_cache import shared_stack_cache
+from custom.data.sizes import distances, whole_number
 from custom.errors import InputError, TooShort
+from custom.geometry import SPACING_TOLERANCE
 from custom.scans.nifti import stem
 from custom.scans.scan import Scan
 from custom.scans.stacks import to_unit
@@ -28,10 +30,11 @@ class StackSet:
         cache_gib: see `custom.data.frame_cache.ScanCache`.
 
     Raises:
-        InputError: a stack is unusable, or has one phase where several are asked for.
+        InputError: a stack is unusable, or has one phase where several are asked for; a number of phases that is none.
     """
 
     def __init__(self, datalist: Sequence[dict], phases: int, cache_gib: float) -> None:
+        whole_number("--phases", phases, 0)
         if not datalist:
             raise ValueError("The datalist has no stacks.")
         self.keys = [(Path(item["image"]), item.get("axis")) for item in datalist]
@@ -51,6 +54,31 @@ class StackSet:
         if len(self.ranges[stack]) < count:
             fault = f"{len(self.ranges[stack])} usable slices, {why} needs {count}"
             raise TooShort(self.infos[stack].path, fault, "remove it from the datalist or widen its slice range")
+
+    def fitting_strides(self, half_gaps_mm: Sequence[float], steps: int, why: str) -> list[list[int]]:
+        """Of each stack the strides that lead from a slice to one at a distance, see `RandomTripletDataset`.
+
+        Args:
+            half_gaps_mm: least and most distance; a stack in which no multiple of its spacing fits gets stride 1.
+            steps: how many of a stride a stack must hold.
+            why: so many, for the message.
+
+        Raises:
+            InputError: distances that are none, or that fit no stack; a stack with fewer than `steps + 1` slices.
+        """
+        least, most = distances("--half_gaps_mm", half_gaps_mm)
+        least, most = least * (1 - SPACING_TOLERANCE), most * (1 + SPACING_TOLERANCE)
+        found = []
+        for stack, info in enumerate(self.infos):
+            self.require_slices(stack, steps + 1, why)
+            longest = (len(self.ranges[stack]) - 1) // steps
+            found.append([k for k in range(1, longest + 1) if least <= k * info.spacing_mm <= most])
+        if not any(found):
+            near = min(info.spacing_mm for info in self.infos)
+            fault = f"is {list(half_gaps_mm)}, and no stack has slices at such a distance"
+            remedy = f"the nearest are {near:.3g} mm apart: give a range that holds this"
+            raise InputError("--half_gaps_mm", fault, remedy)
+        return [strides or [1] for strides in found]
 
     def cut(
         self, stack: int, slices: Sequence[int], phases: Sequence[int], rows: np.ndarray, columns: np.ndarray

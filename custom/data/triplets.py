@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from custom.command_line import is_on
 from custom.data.augmented import Transform, augmented, cropped
 from custom.data.outer import with_outer
-from custom.data.sizes import plane_size
+from custom.data.sizes import plane_size, whole_number
 from custom.data.stack_set import StackSet, as_item, cyclic_phases
-from custom.geometry import SPACING_TOLERANCE
 from custom.scans.labels import LabelSet, cut_labels
 from custom.scans.nifti import stem
 
@@ -54,7 +54,8 @@ class RandomTripletDataset(Dataset):
         cache_gib: see `custom.data.frame_cache.ScanCache`.
 
     Raises:
-        InputError: a stack is unusable, has fewer than three usable slices, or one phase where several are asked for.
+        InputError: a stack is unusable, has fewer than three usable slices, or one phase where several are asked for;
+            distances that no stack has.
     """
 
     def __init__(
@@ -80,18 +81,10 @@ class RandomTripletDataset(Dataset):
         )
         self.phases, self.half_gaps_mm = phases, half_gaps_mm
         self.crop_size = plane_size("--crop_size", crop_size)
-        self.outer, self.uneven = outer, uneven
-        self._strides = [self._fitting_strides(stack, half_gaps_mm) for stack in range(len(data))]
+        self.outer, self.uneven = outer, is_on(uneven)
+        self._strides = self.stacks.fitting_strides(half_gaps_mm, 2, "a triplet")
         patients = list(dict.fromkeys(self.stacks.patients))
         self._stacks_of = [[k for k, p in enumerate(self.stacks.patients) if p == patient] for patient in patients]
-
-    def _fitting_strides(self, stack: int, half_gaps_mm: Sequence[float]) -> list[int]:
-        self.stacks.require_slices(stack, 3, "a triplet")
-        least = half_gaps_mm[0] * (1 - SPACING_TOLERANCE)
-        most = half_gaps_mm[1] * (1 + SPACING_TOLERANCE)
-        longest = (len(self.stacks.ranges[stack]) - 1) // 2
-        spacing = self.stacks.infos[stack].spacing_mm
-        return [k for k in range(1, longest + 1) if least <= k * spacing <= most] or [1]
 
     def __len__(self) -> int:
         return self.num_draws
@@ -181,6 +174,8 @@ class GridTripletDataset(Dataset):
         self.labels = LabelSet(data, self.stacks.infos) if labels else None
         self.gap, self.phases = gap, phases
         self.crop_size = plane_size("--crop_size", crop_size)
+        if max_windows_per_stack is not None:
+            whole_number("--val_windows, in evaluation --max_windows_per_stack", max_windows_per_stack)
         self.strides: list[int] = []
         self.corners: list[tuple[int, int]] = []
         self.windows: list[tuple[int, int, int]] = []  # (stack, first slice, phase)

@@ -5,78 +5,21 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset, DistributedSampler
 
 from custom.data.augmented import Transform, augmented, cropped
-from custom.data.frame_cache import shared_frame_cache
 from custom.data.outer import with_outer
-from custom.data.sizes import plane_size, whole_numbers
-from custom.errors import InputError, TooShort
+from custom.data.pullback_set import PullbackSet
+from custom.data.sizes import whole_number, whole_numbers
 from custom.scans.pullbacks import stem
 
-FIELD = 1.5
-"""Of a crop's edges: so much of large frames is changed at random before the crop is cut, to save time."""
-
-
-class PullbackSet:
-    """The pullbacks of a datalist with the frames of each that may be used, and windows cut from them."""
-
-    def __init__(self, datalist: Sequence[dict], crop_size: Sequence[int] | None, cache_gib: float) -> None:
-        if not datalist:
-            raise ValueError("The datalist has no pullbacks.")
-        self.crop_size = plane_size("--crop_size", crop_size)
-        self.paths = [Path(item["image"]) for item in datalist]
-        self.cache = shared_frame_cache(self.paths, cache_gib)
-        self.patients = [str(item["patient"]) for item in datalist]
-        self.ranges: list[range] = []
-        for path, item in zip(self.paths, datalist, strict=True):
-            info = self.cache.info(path)
-            self.ranges.append(range(info.shape[2])[slice(*item.get("frames", (None,)))])
-            if self.crop_size and (info.shape[0] < self.crop_size[0] or info.shape[1] < self.crop_size[1]):
-                fault = f"frames of {info.shape[0]}x{info.shape[1]} are smaller than the crop {self.crop_size}"
-                raise InputError(path, fault, "choose a smaller --crop_size")
-
-    def require_frames(self, count: int, why: str) -> None:
-        """Raises TooShort if a pullback has fewer than `count` usable frames."""
-        for path, frames in zip(self.paths, self.ranges, strict=True):
-            if len(frames) < count:
-                remedy = "remove it from the datalist or widen its frame range"
-                raise TooShort(path, f"{len(frames)} usable frames, {why} needs {count}", remedy)
-
-    def cut(self, pullback: int, indices: Sequence[int], corner: tuple[int, int]) -> np.ndarray:
-        """Crop of the given frames, `(L, 1, h, w)` float32 in [0, 1]."""
-        height, width = self.crop_size or self.cache.info(self.paths[pullback]).shape[:2]
-        y, x = corner
-        return self._unit(pullback, indices, slice(y, y + height), slice(x, x + width))[:, None]
-
-    def field(self, pullback: int, indices: Sequence[int], places: Sequence[float]) -> np.ndarray:
-        """The given frames, `(L, H, W)` float32 in [0, 1], without what is far from a crop.
-
-        Args:
-            pullback: of the set.
-            indices: of its frames.
-            places: where along rows and columns, in [0, 1) of all possible. All rows of polar frames are given.
-        """
-        info = self.cache.info(self.paths[pullback])
-        spans = [slice(None), slice(None)]
-        for axis in range(2) if self.crop_size else ():
-            size = min(info.shape[axis], round(FIELD * self.crop_size[axis]))
-            start = int(places[axis] * (info.shape[axis] - size + 1))
-            if axis == 1 or info.coordinates != "polar":
-                spans[axis] = slice(start, start + size)
-        return self._unit(pullback, indices, *spans)
-
-    def _unit(self, pullback: int, indices: Sequence[int], rows: slice, columns: slice) -> np.ndarray:
-        path = self.paths[pullback]
-        low, high = self.cache.info(path).intensity_range
-        values = self.cache.frames(path, indices)[:, rows, columns].astype(np.float32)
-        return ((values - low) / (high - low)).clip(0, 1)
+logger = logging.getLogger(__name__)
 
 
 class RandomWindowDataset(Dataset):
@@ -93,15 +36,16 @@ class RandomWindowDataset(Dataset):
         window: frames in a window.
         strides: frame steps to choose from (paper: 1 to 3).
         crop_size: (height, width) of the crop in pixels, cut at random after the transform; None for whole frames.
-        transform: MONAI dictionary transforms of "image" `(window, H, W)` in [0, 1]: frames of `FIELD` times the crop,
-            or whole where they are smaller; polar ones with all their rows. "coordinates" beside it is "polar",
-            "cartesian" or "unknown". What MONAI draws once for all channels, as its spatial transforms do, treats all
-            frames alike.
+        transform: MONAI dictionary transforms of "image" `(window, H, W)` in [0, 1]: frames of so many times
+            the crop (`custom.data.pullback_set.FIELD`), or whole where smaller; polar ones with all their rows.
+            "coordinates" beside it is "polar", "cartesian" or "unknown". What MONAI draws once for all channels, as its
+            spatial transforms do, treats all frames alike.
         seed: of all draws.
         cache_gib: see `custom.data.frame_cache.FrameCache`.
 
     Raises:
-        InputError: a pullback is unusable, smaller than the crop or shorter than a window; names the file.
+        InputError: a pullback is unusable, smaller than the crop or shorter than a window; names the file. A window
+            with nothing between its ends.
     """
 
     def __init__(
@@ -123,10 +67,13 @@ class RandomWindowDataset(Dataset):
             transform,
             cache_gib,
         )
-        self.window, self.strides = window, whole_numbers("--strides", strides)
+        self.window, self.strides = whole_number("--window", window, 3), whole_numbers("--strides", strides)
         self.crop_size = self.pullbacks.crop_size
         self.pullbacks.require_frames((window - 1) * min(self.strides) + 1, f"a window of {window} frames")
         counts = np.array([len(frames) for frames in self.pullbacks.ranges])
+        longest = (max(counts) - 1) // (window - 1)
+        if max(self.strides) > longest:
+            logger.warning("--strides: no pullback holds %d frames at strides above %d", window, longest)
         self._shares = counts / counts.sum()
 
     def __len__(self) -> int:
@@ -209,6 +156,8 @@ class GridWindowDataset(Dataset):
     ) -> None:
         self.pullbacks = PullbackSet(data, crop_size, cache_gib)
         self.gap, self.stride, self.outer = gap, stride, outer
+        if max_windows_per_pullback is not None:
+            whole_number("--val_windows, in evaluation --max_windows_per_pullback", max_windows_per_pullback)
         self.pullbacks.require_frames(gap * stride + 1, f"a gap of {gap} at stride {stride}")
         self.windows: list[tuple[int, int, tuple[int, int]]] = []  # (pullback, first frame, crop corner)
         for pullback, (path, usable) in enumerate(zip(self.pullbacks.paths, self.pullbacks.ranges, strict=True)):

@@ -27,6 +27,7 @@ from monai.transforms import Compose
 from monai.utils import CommonKeys as Keys
 from tqdm import tqdm
 
+from custom.command_line import is_on
 from custom.errors import InputError
 from custom.geometry import dense_count, factor_for_spacing
 from custom.inferers.confidence import Confidence
@@ -34,7 +35,7 @@ from custom.inferers.doubts import doubts, pixel_mm
 from custom.inferers.folder import FolderEvaluator, refuse_synthetic
 from custom.inferers.gaps import GapInferer
 from custom.inferers.rehearsal import Estimate, estimate, write_excerpt
-from custom.inferers.settings import is_on, options_of, settings_of
+from custom.inferers.settings import options_of, settings_of
 from custom.interpolators.base import Interpolator
 from custom.progress import advance_within
 from custom.scans.nifti import stem

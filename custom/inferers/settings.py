@@ -11,18 +11,11 @@ from typing import Any
 
 from torch import nn
 
+from custom.command_line import SWITCHES
+
 IGNORED = {"training", "batch_size", "output_dir", "print_log", "log_level", "axis", "cudnn_benchmark"}
 """Attributes that do not change what comes out, or not beyond rounding; the axis is told as found (`slice_axis`)."""
 OWN = (__name__.partition(".")[0],)
-
-
-SWITCHES = {"true": True, "false": False}
-"""The command line of MONAI takes Python's `True`, and hands on JSON's `true` as text: "false" would count as true."""
-
-
-def is_on(option: bool | str) -> bool:
-    """Whether a switch is on, as text or not."""
-    return bool(SWITCHES.get(option, option))
 
 
 def settle_switches(thing: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from monai.networks.nets import PatchDiscriminator
 
+from custom.data.sizes import whole_number
 from custom.training.processes import shared
 from custom.weights import unwrapped
 
@@ -24,6 +25,9 @@ class Adversary:
         lr: learning rate of Adam.
         betas: of Adam.
 
+    Raises:
+        InputError: no channels.
+
     Attributes:
         network: the discriminator of `(N, 1, H, W)`, shared by the processes where there are several.
         optimizer: of its parameters.
@@ -32,6 +36,7 @@ class Adversary:
     def __init__(
         self, device: torch.device | str, channels: int = 16, lr: float = 1e-4, betas: Sequence[float] = (0.9, 0.999)
     ) -> None:
+        whole_number("--discriminator_channels", channels)
         network = PatchDiscriminator(2, channels, in_channels=1, out_channels=1, num_layers_d=3, norm="INSTANCE")
         self.network = shared(network.to(device), device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr, betas=tuple(betas))

@@ -14,10 +14,12 @@ from monai.utils.enums import CommonKeys as Keys
 from torch import nn
 from torch.optim import Optimizer
 
+from custom.data.sizes import number, whole_number
 from custom.training.loss_log import scalars
 from custom.training.losses import (
     SliceDistance,
     adaptive_weight,
+    check_weights,
     hinge_discriminator_loss,
     hinge_generator_loss,
     kl_divergence,
@@ -71,6 +73,7 @@ class AutoencoderTrainer(Trainer):
     After an iteration `engine.state.output` holds "image" and "pred" in [0, 1], "loss" and every term as scalars.
 
     Raises:
+        InputError: a weight or the noise below 0.
         ValueError: a discriminator without an optimizer.
     """
 
@@ -109,6 +112,12 @@ class AutoencoderTrainer(Trainer):
         to_kwargs: dict | None = None,
         amp_kwargs: dict | None = None,
     ) -> None:
+        check_weights(
+            reconstruction=reconstruction_weight, perceptual=perceptual_weight, kl=kl_weight,
+            adversarial=adversarial_weight,
+        )  # fmt: skip
+        number("--latent_noise_std", latent_noise_std)
+        whole_number("--adversarial_start", adversarial_start, 0)
         if discriminator is not None and discriminator_optimizer is None:
             raise ValueError("A discriminator needs a discriminator_optimizer.")
         super().__init__(

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from custom.data.sizes import number
 from custom.diffusion.bridge import bridge_point
 from custom.interpolators.latent_bridge import LatentBridge
 from custom.training.task import Task
@@ -22,14 +23,16 @@ class BridgeTask(Task):
         start_share: share of the batch that is at the start of the bridge, where sampling in one step ends as well; the
             times of the others are even in [0, 1).
         seed: of all draws.
+
+    Raises:
+        InputError: a share that is none.
     """
 
     reads = ("image", "positions")
 
     def __init__(self, network: LatentBridge, start_share: float = 0.25, seed: int = 0) -> None:
         super().__init__(seed)
-        network.validate()
-        self.network, self.start_share = network, start_share
+        self.network, self.start_share = network, number("--start_share", start_share, 0, 1)
 
     def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
         """See `Task.make`: a place on the bridge, label of `WeightedNoiseLoss`, the time and the condition.

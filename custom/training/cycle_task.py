@@ -21,13 +21,20 @@ from monai.utils.enums import CommonKeys as Keys
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
+from custom.errors import InputError
 from custom.training.adversary import Adversary
+from custom.training.losses import check_weights
 from custom.training.task import Task
 from custom.weights import unwrapped
 
 
 class CycleTask(Task):
     """Makes triplets `(B, 3, 1, H, W)` inputs `(B, 3, H, W)`, with their middle slices `(B, 1, H, W)` as labels."""
+
+    def check(self, length: int) -> None:
+        """See `Task.check`."""
+        if length != 3:
+            raise InputError("--window", f"is {length}", "give 3: this stage learns from triplets")
 
     def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
         """See `Task.make`; no keywords."""
@@ -75,10 +82,14 @@ class CycleLoss(nn.Module):
 
     Attributes:
         terms: of the last call, by name, without graphs.
+
+    Raises:
+        InputError: a weight below 0.
     """
 
     def __init__(self, discriminator: nn.Module, adversarial_weight: float = 0.1, direct_weight: float = 0.0) -> None:
         super().__init__()
+        check_weights(adversarial=adversarial_weight, direct=direct_weight)
         self.discriminator = unwrapped(discriminator)
         self.adversarial_weight, self.direct_weight = adversarial_weight, direct_weight
         self.terms: dict[str, torch.Tensor] = {}

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from custom.data.sizes import whole_numbers
+from custom.data.sizes import number, whole_number, whole_numbers
 from custom.diffusion.ddim import add_noise, target_for
 from custom.diffusion.schedules import alpha_bar_at
+from custom.errors import InputError
 from custom.interpolators.cardiointerp import CardioInterp
 from custom.training.task import Task
 
@@ -36,7 +37,7 @@ class MaskedVideoTask(Task):
         seed: of all draws.
 
     Raises:
-        InputError: lengths that are no whole numbers.
+        InputError: lengths with nothing between the ends, a share that is none, noise beyond the schedule.
         ValueError: unknown `loss_region`.
     """
 
@@ -53,9 +54,17 @@ class MaskedVideoTask(Task):
         if loss_region not in ("unknown", "all"):
             raise ValueError(f"loss_region is 'unknown' or 'all', got {loss_region!r}.")
         self.network, self.alphas_cumprod = network, network.denoiser.alphas_cumprod.cpu()
-        self.window_lengths = None if window_lengths is None else whole_numbers("--window_lengths", window_lengths)
-        self.condition_noise = condition_noise
-        self.unconditional_probability, self.loss_region = unconditional_probability, loss_region
+        self.window_lengths = None if window_lengths is None else whole_numbers("--window_lengths", window_lengths, 3)
+        self.condition_noise = whole_number("--condition_noise", condition_noise, 0, len(self.alphas_cumprod))
+        self.unconditional_probability = number("--unconditional_probability", unconditional_probability, 0, 1)
+        self.loss_region = loss_region
+
+    def check(self, length: int) -> None:
+        """See `Task.check`."""
+        longest = max(self.window_lengths or (0,))
+        if longest > length:
+            fault = f"has {longest}, and a window has {length} frames"
+            raise InputError("--window_lengths", fault, f"give at most {length}, or a longer --window")
 
     def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
         """See `Task.make`: noisy and known latents, label of `WeightedNoiseLoss`, keywords "mask" and "timesteps".

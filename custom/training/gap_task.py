@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from custom.data.sizes import whole_numbers
+from custom.errors import InputError
 from custom.training.task import Task
 
 
@@ -24,6 +26,7 @@ class GapTask(Task):
         seed: of the choice.
 
     Raises:
+        InputError: gaps with nothing in them.
         ValueError: another number of neighbours.
     """
 
@@ -33,7 +36,11 @@ class GapTask(Task):
         super().__init__(seed)
         if num_neighbours not in (2, 4):
             raise ValueError(f"num_neighbours is 2 or 4, got {num_neighbours!r}.")
-        self.num_neighbours, self.gaps = num_neighbours, gaps
+        self.num_neighbours, self.gaps = num_neighbours, whole_gaps(gaps)
+
+    def check(self, length: int) -> None:
+        """See `Task.check`."""
+        check_gaps(self.gaps, length, self.num_neighbours - 1)
 
     def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
         """See `Task.make`: `(B, num_neighbours, H, W)` to `(B, m, H, W)`, and "count", m.
@@ -54,6 +61,19 @@ class GapTask(Task):
             left = places[self.num_neighbours // 2 - 1]
             known, unknown = frames[:, places], frames[:, left + 1 : left + gap]
         return known, unknown, {"count": unknown.shape[1]}
+
+
+def whole_gaps(gaps: Sequence[int] | None) -> tuple[int, ...] | None:
+    """Steps between known slices, as `--gaps` gives them; `InputError` where one leaves nothing between two of them."""
+    return None if gaps is None else whole_numbers("--gaps", gaps, 2, single=False)
+
+
+def check_gaps(gaps: Sequence[int] | None, length: int, count: int = 1) -> None:
+    """Raise an `InputError` unless windows of `length` frames hold `count` of each gap."""
+    widest = (length - 1) // count
+    if gaps is not None and max(gaps) > widest:
+        fault = f"has {max(gaps)}, and a window of {length} frames holds {count} of {widest}"
+        raise InputError("--gaps", fault, f"give at most {widest}, or --window {count * max(gaps) + 1}")
 
 
 class WindowTask(Task):

@@ -12,6 +12,8 @@ from ignite.handlers import EMAHandler
 from monai.engines.utils import IterationEvents
 from torch import nn
 
+from custom.data.sizes import number
+
 
 class WarmupEMA(EMAHandler):
     """Ignite's moving average of the weights with the warm-up of LVDM.
@@ -22,10 +24,13 @@ class WarmupEMA(EMAHandler):
     Args:
         model: whose weights are averaged.
         decay: share of the average that an iteration keeps, once warmed up.
+
+    Raises:
+        InputError: a share that is not between 0 and 1.
     """
 
     def __init__(self, model: nn.Module, decay: float = 0.9999) -> None:
-        super().__init__(model, momentum=1 - decay)
+        super().__init__(model, momentum=1 - number("--ema_decay", decay, 0, 1, open_ends=True))
 
     def attach(self, engine: Engine) -> None:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._set_momentum)

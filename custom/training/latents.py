@@ -16,6 +16,7 @@ from ignite.engine import Engine, Events
 from torch import nn
 from torch.utils.data import Dataset
 
+from custom.data.sizes import whole_number
 from custom.training.loaders import training_loader
 
 logger = logging.getLogger(__name__)
@@ -100,11 +101,15 @@ class LatentStatistics:
         dataset: what the denoiser is trained on.
         batch_size: of its training.
         num_batches: how many of the first batches are looked at.
+
+    Raises:
+        InputError: of none.
     """
 
     def __init__(self, network: nn.Module, dataset: Dataset, batch_size: int, num_batches: int) -> None:
         self.network, self.num_batches = network, num_batches
-        self.loader = training_loader(dataset, batch_size)
+        whole_number("--latent_statistics_batches", num_batches)
+        self.loader = training_loader(dataset, batch_size, stage="denoiser")
         self._statistics: dict[str, torch.Tensor] = {}
 
     def attach(self, engine: Engine) -> None:

@@ -11,16 +11,22 @@ from monai.data import DataLoader
 from torch.utils.data import Dataset, DistributedSampler
 
 from custom.data.windows import EpochWindowSampler
+from custom.training.stage_options import check_batches
 
 
-def training_loader(dataset: Dataset, batch_size: int, num_workers: int = 0) -> DataLoader:
+def training_loader(dataset: Dataset, batch_size: int, num_workers: int = 0, stage: str = "network") -> DataLoader:
     """Batches of a data set of random draws: fresh ones in every epoch, the same whenever that epoch is run.
 
     Args:
         dataset: items by any index from 0 up; its length is that of an epoch, of all processes together.
         batch_size: of each process.
         num_workers: processes that prepare batches; they stay from epoch to epoch.
+        stage: whose batches they are, for what is told of its options.
+
+    Raises:
+        InputError: a batch without items, or an epoch without batches.
     """
+    check_batches(stage, dataset, batch_size)
     return DataLoader(
         dataset,
         batch_size=batch_size,

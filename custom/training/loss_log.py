@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The CardioInterp Bundles Authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is done with the losses of a training: a curve on disk, lines in the log, and a stop where one is not finite.
+"""What is done with the losses of a training: a curve on disk, and a stop where one is not finite.
 
 To read a loss, the host waits for the GPU. So losses are kept as they are and read together, every so many iterations.
 """
@@ -9,11 +9,8 @@ To read a loss, the host waits for the GPU. So losses are kept as they are and r
 from __future__ import annotations
 
 import csv
-import datetime
 import io
-import logging
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -23,8 +20,6 @@ from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys as Keys
 
 from custom.files import atomic
-
-logger = logging.getLogger(__name__)
 
 
 class LossRow(NamedTuple):
@@ -195,57 +190,3 @@ class LossCurve:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-class ProgressLog:
-    """Logs a line every so many iterations: where the training is, mean loss terms, speed and time left.
-
-    Plain lines rather than a bar, so that a terminal and the log of a cluster job show the same.
-
-    Args:
-        name: of the stage, at the start of each line.
-        every: iterations between lines; the first iteration of a run and the last of all have theirs too.
-
-    Attributes:
-        place: of the stage among others, such as "stage 1 of 2"; empty for one stage.
-        later: iterations of the stages after this one. They are taken to be as fast, which they need not be.
-    """
-
-    def __init__(self, name: str, every: int = 50) -> None:
-        self.name, self.every = name, every
-        self.place, self.later = "", 0
-        self._rows: list[LossRow] = []
-        self._done, self._started = 0, 0.0
-
-    def start(self, engine: Engine) -> None:
-        """See `Reader.start`."""
-        self._rows, self._done, self._started = [], 0, time.perf_counter()
-
-    def read(self, engine: Engine, rows: Sequence[LossRow]) -> None:
-        """See `Reader.read`."""
-        first = self._done == 0
-        self._rows, self._done = [*self._rows, *rows], self._done + len(rows)
-        total = engine.state.max_epochs * engine.state.epoch_length
-        epoch, iteration, _ = rows[-1]
-        if not first and iteration % self.every and iteration < total:
-            return
-        pace = (time.perf_counter() - self._started) / self._done
-        left = _duration(pace * (total - iteration)) + " left"
-        if self.later:
-            left += f" in this stage, about {_duration(pace * (total - iteration + self.later))} in all"
-        names = self._rows[-1].terms
-        means = {name: sum(row.terms[name] for row in self._rows) / len(self._rows) for name in names}
-        logger.info(
-            "%s  epoch %d/%d  iteration %d/%d  %s  %.2f s/it  %s",
-            f"{self.place}: {self.name}" if self.place else self.name,
-            epoch, engine.state.max_epochs, iteration, total,
-            "  ".join(f"{name} {mean:.4g}" for name, mean in means.items()), pace, left,
-        )  # fmt: skip
-        self._rows = []
-
-    def end(self) -> None:
-        """See `Reader.end`."""
-
-
-def _duration(seconds: float) -> str:
-    return str(datetime.timedelta(seconds=round(seconds)))

@@ -13,6 +13,8 @@ import torch
 from monai.losses import SSIMLoss
 from torch import nn
 
+from custom.data.sizes import number
+
 
 def hinge_generator_loss(fake: torch.Tensor) -> torch.Tensor:
     """-E[D(fake)] (Lim and Ye, 2017, "Geometric GAN"); `fake` is the discriminator's raw output, any shape."""
@@ -62,6 +64,12 @@ def adaptive_weight(
     return ratio.detach().nan_to_num(nan=0.0).clamp(0.0, limit)
 
 
+def check_weights(**weights: float) -> None:
+    """Raise an `InputError` unless no weight is below 0; `--NAME_weight` is what the configs call it."""
+    for name, weight in weights.items():
+        number(f"--{name}_weight", weight)
+
+
 class WeightedNoiseLoss(nn.Module):
     """Error of the prediction where the label's last channel is positive, times that channel, averaged over there.
 
@@ -106,10 +114,14 @@ class SliceDistance(nn.Module):
     Args:
         log_rmse: weight of the log of each slice's root mean square error.
         ssim: weight of 1 - SSIM (11 x 11 Gaussian, data range 1).
+
+    Raises:
+        InputError: a weight below 0.
     """
 
     def __init__(self, log_rmse: float = 0.05, ssim: float = 0.1) -> None:
         super().__init__()
+        check_weights(log_rmse=log_rmse, ssim=ssim)
         self.log_rmse, self.ssim = log_rmse, ssim
         self.dissimilarity = SSIMLoss(spatial_dims=2, data_range=1.0)
 
@@ -129,10 +141,14 @@ class FidelityLoss(nn.Module):
         l1: weight of the absolute error.
         l2: weight of the squared error.
         ssim: weight of 1 - SSIM (MONAI's `SSIMLoss`, 11 x 11 Gaussian, data range 1).
+
+    Raises:
+        InputError: a weight below 0.
     """
 
     def __init__(self, l1: float = 1.0, l2: float = 0.0, ssim: float = 0.0) -> None:
         super().__init__()
+        check_weights(l1=l1, l2=l2, ssim=ssim)
         self.l1, self.l2, self.ssim = l1, l2, ssim
         self.dissimilarity = SSIMLoss(spatial_dims=2, data_range=1.0)
 

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from custom.training.losses import SliceDistance
+from custom.training.gap_task import check_gaps, whole_gaps
+from custom.training.losses import SliceDistance, check_weights
 from custom.training.task import Task
 
 
@@ -23,13 +24,20 @@ class MotionTask(Task):
             largest. Which of the slices between is asked for is drawn too. None: windows are triplets.
         parts: what the network gives is for `MotionLoss`; otherwise it is the slice alone, as validation takes it.
         seed: of the draws.
+
+    Raises:
+        InputError: gaps with nothing in them.
     """
 
     reads = ("image", "positions")
 
     def __init__(self, gaps: Sequence[int] | None = None, parts: bool = True, seed: int = 0) -> None:
         super().__init__(seed)
-        self.gaps, self.parts = gaps, parts
+        self.gaps, self.parts = whole_gaps(gaps), parts
+
+    def check(self, length: int) -> None:
+        """See `Task.check`."""
+        check_gaps(self.gaps, length)
 
     def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
         """See `Task.make`: `(B, 2, H, W)` to `(B, 1, H, W)`, "positions" `(B,)` in (0, 1), and "parts".
@@ -65,10 +73,14 @@ class MotionLoss(nn.Module):
         ssim: see `SliceDistance`.
         blend: weight of the blend's loss.
         forecast: weight of the expected error's loss.
+
+    Raises:
+        InputError: a weight below 0.
     """
 
     def __init__(self, log_rmse: float = 0.05, ssim: float = 0.1, blend: float = 0.3, forecast: float = 0.01) -> None:
         super().__init__()
+        check_weights(blend=blend, forecast=forecast)
         self.distance, self.blend, self.forecast = SliceDistance(log_rmse, ssim), blend, forecast
 
     def forward(self, prediction: torch.Tensor, label: torch.Tensor) -> torch.Tensor:

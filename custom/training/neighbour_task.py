@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from custom.data.sizes import number
 from custom.diffusion.ddim import add_noise, target_for
 from custom.diffusion.schedules import alpha_bar_at
 from custom.interpolators.calid import CaLID
@@ -26,13 +27,16 @@ class NeighbourTask(Task):
         high_noise_share: share of the batch that gets a timestep from the upper tenth of the schedule, where sampling
             in few steps begins; the others, and with 0 (the paper) all, are drawn evenly.
         seed: of all draws.
+
+    Raises:
+        InputError: a share that is none.
     """
 
     reads = ("image", "positions")
 
     def __init__(self, network: CaLID, high_noise_share: float = 0.0, seed: int = 0) -> None:
         super().__init__(seed)
-        self.network, self.high_noise_share = network, high_noise_share
+        self.network, self.high_noise_share = network, number("--high_noise_share", high_noise_share, 0, 1)
         self.alphas_cumprod = network.denoiser.alphas_cumprod.cpu()
 
     def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:

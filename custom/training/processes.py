@@ -13,6 +13,9 @@ import torch
 from monai.utils import set_determinism
 from torch import nn
 
+from custom.command_line import is_on
+from custom.data.sizes import whole_number
+
 
 def fix_randomness(seed: int, cudnn_benchmark: bool = False) -> None:
     """Seed everything, so that a training can be repeated bit for bit on the same machine.
@@ -20,9 +23,13 @@ def fix_randomness(seed: int, cudnn_benchmark: bool = False) -> None:
     Args:
         seed: of Python, NumPy and PyTorch.
         cudnn_benchmark: let cuDNN try its algorithms and take the fastest, which need not give the same bits twice.
+
+    Raises:
+        InputError: a seed below 0.
     """
+    whole_number("--seed", seed, 0)
     set_determinism(seed)
-    if cudnn_benchmark:
+    if is_on(cudnn_benchmark):
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = False, True
 
 

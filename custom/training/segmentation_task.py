@@ -13,6 +13,8 @@ from monai.networks import one_hot
 from monai.utils.enums import CommonKeys as Keys
 from torch import nn
 
+from custom.data.sizes import number
+
 SMOOTH_PIXELS = 1.0
 """Added above and below in Dice: a structure absent from both counts as agreement."""
 
@@ -29,6 +31,9 @@ class PartialLabelLoss(nn.Module):
         class_weights: of the cross-entropy, one per class; a pixel of several candidates gets the least of theirs.
         head_weights: of the final and the auxiliary scores, where the network gives both.
         share_range: least and most weight of false positives.
+
+    Raises:
+        InputError: a weight below 0.
     """
 
     def __init__(
@@ -38,6 +43,9 @@ class PartialLabelLoss(nn.Module):
         share_range: Sequence[float] = (0.2, 0.8),
     ) -> None:
         super().__init__()
+        for option, weights in (("--class_weights", class_weights), ("--head_weights", head_weights)):
+            for weight in weights:
+                number(option, weight)
         self.head_weights, self.share_range = tuple(head_weights), tuple(share_range)
         self.register_buffer("class_weights", torch.tensor(class_weights, dtype=torch.float32), persistent=False)
 

@@ -18,10 +18,10 @@ import ignite.distributed as idist
 import torch
 from torch import nn
 
-from custom.command_line import options_in
-from custom.data.sizes import check_item_size
-from custom.training.loss_log import ProgressLog
+from custom.command_line import is_on, options_in
+from custom.data.sizes import check_item_size, whole_number
 from custom.training.processes import shared
+from custom.training.progress_log import ProgressLog
 from custom.training.stage_checkpoint import StageCheckpoint
 from custom.training.tracking import RunTracking, SharedTracking
 from custom.weights import save_model
@@ -38,6 +38,7 @@ class Stage(Protocol):
         progress: its lines in the log.
         tracked: the handlers of its config.
         sized_by: attribute of the trained network that says what sizes of its images must be multiples of.
+        prepare_batch: a `custom.training.task.Task`, which says what windows it takes, or MONAI's own.
         data_loader: of MONAI's `DataLoader`.
         state: Ignite's, with `max_epochs` and `epoch_length`.
     """
@@ -47,6 +48,7 @@ class Stage(Protocol):
     progress: ProgressLog
     tracked: Sequence[Any]
     sized_by: str
+    prepare_batch: Any
     data_loader: Any
     state: Any
 
@@ -70,6 +72,9 @@ class Session:
         weights: files that the network starts from or builds on, by name, None where there is none. What a stage learns
             depends on their content.
         overwrite: see `StageCheckpoint`.
+
+    Raises:
+        InputError: a number of workers or iterations that is none.
     """
 
     def __init__(
@@ -89,10 +94,11 @@ class Session:
         self.bundle_root = Path(bundle_root)
         self.output_dir, self.ckpt_dir = Path(output_dir), Path(ckpt_dir)
         self.device, self.seed = torch.device(device), seed
-        self.log_every, self.half_precision = log_every, half_precision
-        self.amp = amp and self.device.type == "cuda"
-        self.num_workers = num_workers
-        self.given, self.overwrite = dict(weights or {}), overwrite
+        self.log_every = whole_number("--log_every", log_every)
+        self.num_workers = whole_number("--num_workers", num_workers, 0)
+        self.half_precision = is_on(half_precision)
+        self.amp = is_on(amp) and self.device.type == "cuda"
+        self.given, self.overwrite = dict(weights or {}), is_on(overwrite)
         self._shared: dict[int, nn.Module] = {}
         logger.info("%s: loss curves go to %s, weights to %s", self.bundle_root.name, output_dir, self.result)
 
@@ -107,6 +113,21 @@ class Session:
             self._shared[id(network)] = shared(network, self.device, find_unused_parameters)
         return self._shared[id(network)]
 
+    def check(self, stages: Sequence[Stage], trained: nn.Module) -> None:
+        """All that can be refused before the first epoch; see `run`.
+
+        Raises:
+            InputError: see `run`.
+        """
+        shapes = [stage.data_loader.dataset[0]["image"].shape for stage in stages]
+        for stage, shape in reversed(list(zip(stages, shapes, strict=True))):  # the last is that of `--crop_size`
+            option = "--crop_size" if shape[-2:] == shapes[-1][-2:] else f"--{stage.name}_crop_size"
+            units = getattr(trained, stage.sized_by, 1)  # networks that pad their images have none
+            getattr(stage.prepare_batch, "check", lambda length: None)(shape[0])
+            check_item_size(shape, units, getattr(trained, "fixed_size", None), option)
+        for stage in stages:
+            stage.checkpoint.check()
+
     def run(self, stages: Sequence[Stage], trained: nn.Module) -> None:
         """Train all stages, write the weights, and tell how to use them.
 
@@ -116,12 +137,10 @@ class Session:
 
         Raises:
             InputError: a folder cannot be written, or holds a stage of another training; the network does not take
-                images of the size that is drawn.
+                images of the size that is drawn, or a stage not so many frames.
             FloatingPointError: a loss is not finite.
         """
-        _check_sizes(stages, trained)
-        for stage in stages:
-            stage.checkpoint.check()
+        self.check(stages, trained)
         tracking = RunTracking(stages[-1], stages[-1].tracked, self.bundle_root, self.output_dir)
         sizes = [stage.state.max_epochs * stage.state.epoch_length for stage in stages]
         for place, stage in enumerate(stages):
@@ -141,15 +160,6 @@ class Session:
             save_model(trained, self.result, half=self.half_precision)
             usage = inference_command(self.bundle_root, self.result, sys.argv)
             logger.info("the weights are in %s; to use them:\n%s", self.result, usage)
-
-
-def _check_sizes(stages: Sequence[Stage], trained: nn.Module) -> None:
-    """Raise an `InputError` unless the network takes the images of each stage; the last is that of `--crop_size`."""
-    shapes = [stage.data_loader.dataset[0]["image"].shape for stage in stages]
-    for stage, shape in reversed(list(zip(stages, shapes, strict=True))):
-        option = "--crop_size" if shape[-2:] == shapes[-1][-2:] else f"--{stage.name}_crop_size"
-        units = getattr(trained, stage.sized_by, 1)  # networks that pad their images have none
-        check_item_size(shape, units, getattr(trained, "fixed_size", None), option)
 
 
 _OF_TRAINING = ("multi_gpu_train.json", "train_release.json")

@@ -29,9 +29,11 @@ from custom.training.adversary import Adversary
 from custom.training.autoencoder_trainer import AutoencoderTrainer
 from custom.training.handlers import ClipGradients, WarmupEMA, WholeBatch
 from custom.training.loaders import training_loader
-from custom.training.loss_log import LossCurve, LossReader, ProgressLog, StopOnNan
+from custom.training.loss_log import LossCurve, LossReader, StopOnNan
+from custom.training.progress_log import ProgressLog
 from custom.training.session import Session
 from custom.training.stage_checkpoint import StageCheckpoint
+from custom.training.stage_options import check_course
 from custom.training.stage_record import stage_record
 
 
@@ -55,6 +57,9 @@ class SupervisedStage(SupervisedTrainer):
         depends_on: see `StageCheckpoint`.
         find_unused_parameters: see `custom.training.processes.shared`.
         train_handlers: further handlers.
+
+    Raises:
+        InputError: a stage that would not learn: no epochs, no batches, no learning rate.
     """
 
     sized_by = "divisor"
@@ -78,7 +83,8 @@ class SupervisedStage(SupervisedTrainer):
         find_unused_parameters: bool = False,
         train_handlers: Sequence[Any] = (),
     ) -> None:
-        loader = training_loader(dataset, batch_size, session.num_workers)
+        check_course(name, max_epochs, optimizer, train_handlers)
+        loader = training_loader(dataset, batch_size, session.num_workers, name)
         self.name, self.tracked = name, train_handlers
         self.progress = ProgressLog(name, session.log_every)
         saved = {"network": network, **({} if ema is None else {"ema": ema.ema_model}), **(saved or {})}
@@ -127,6 +133,9 @@ class AutoencoderStage(AutoencoderTrainer):
         name: see `custom.training.session.Stage`.
         train_handlers: further handlers.
         losses: weights of the losses and other arguments of `AutoencoderTrainer`.
+
+    Raises:
+        InputError: see :class:`SupervisedStage`, and a weight below 0.
     """
 
     sized_by = "cell_size"
@@ -148,10 +157,11 @@ class AutoencoderStage(AutoencoderTrainer):
         train_handlers: Sequence[Any] = (),
         **losses: Any,
     ) -> None:
-        loader = training_loader(dataset, batch_size, session.num_workers)
+        loader = training_loader(dataset, batch_size, session.num_workers, name)
         self.name, self.tracked = name, train_handlers
         self.progress = ProgressLog(name, session.log_every)
         optimizer = torch.optim.Adam(network.parameters(), lr, betas=tuple(betas))
+        check_course(name, max_epochs, optimizer, train_handlers)
         adversary = Adversary(session.device, discriminator_channels, lr, betas)
         distance = PERCEPTUAL[perceptual](lpips_weights if perceptual == "lpips" else None)
         saved, options = {"network": network, "adversary": adversary}, {**losses, perceptual: distance is not None}

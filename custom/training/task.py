@@ -42,6 +42,9 @@ class Task(PrepareBatch):
         self.seed = seed
         self._engine: Engine | None = None
 
+    def check(self, length: int) -> None:
+        """Raise an `InputError` unless windows of so many frames hold what is taken from them; before any epoch."""
+
     @abstractmethod
     def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
         """Input of the network, label of the loss, and keywords of the network.

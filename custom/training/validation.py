@@ -17,6 +17,8 @@ from monai.inferers import Inferer
 from torch import nn
 from torch.utils.data import Dataset
 
+from custom.data.sizes import whole_number
+from custom.errors import InputError
 from custom.training.loaders import validation_loader
 
 
@@ -46,7 +48,13 @@ def validator(
         key_val_metric: name and metric, by which the best epoch is told.
         val_handlers: further handlers.
         batch_size: items at once.
+
+    Raises:
+        InputError: an option of the network is out of its range, which else would be told after an epoch; random draws,
+            and none of them.
     """
+    _check_network(network)
+    whole_number("--val_slices", getattr(dataset, "num_draws", 1))
     tell = [StatsHandler(iteration_log=False)] if idist.get_rank() == 0 else []
     return SupervisedEvaluator(
         device=device,
@@ -58,3 +66,13 @@ def validator(
         key_val_metric=key_val_metric,
         val_handlers=[*tell, *val_handlers],
     )
+
+
+def _check_network(network: nn.Module) -> None:
+    """Raise an `InputError` if an option is out of its range that counts only when slices are asked for."""
+    try:
+        getattr(network, "validate", lambda: None)()
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError("option of the network", str(error).rstrip("."), "mend it") from error

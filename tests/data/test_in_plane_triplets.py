@@ -100,7 +100,7 @@ def test_depth_lies_along_the_columns_of_planes_across_the_angles(tmp_path):
 def test_bad_input_is_told_in_one_line(stack_file, pullback):
     with pytest.raises(ValueError, match="modality is"):
         InPlaneTripletDataset([], 1, "ct")
-    with pytest.raises(ValueError, match="steps are"):
+    with pytest.raises(InputError, match="--steps: is .0,.; give"):
         InPlaneTripletDataset([], 1, steps=(0,))
     with pytest.raises(InputError, match="usable slices"):
         InPlaneTripletDataset([entry(stack_file("s.nii"), slices=[2, 3])], 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from custom.data.sizes import check_item_size, plane_size, whole_numbers
+from custom.data.sizes import check_item_size, distances, number, plane_size, whole_number, whole_numbers
 from custom.errors import InputError
 
 
@@ -22,6 +22,35 @@ def test_what_is_no_whole_number_is_told_with_its_option(wrong):
             check("--it", wrong)
     with pytest.raises(InputError, match="height and the width"):
         plane_size("--it", [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("check", "value", "bounds", "remedy"),
+    [
+        (number, -0.1, (), "a number of at least 0"),
+        (number, "0.5", (0, 1), "a number from 0 to 1"),
+        (number, float("nan"), (), "a number of at least 0"),
+        (number, 1, (0, 1, True), "a number between 0 and 1"),
+        (number, 0, (0, float("inf"), True), "a number above 0"),
+        (whole_number, 2, (3,), "a whole number of at least 3"),
+        (whole_number, 2.0, (), "a whole number of at least 1"),
+        (whole_number, 7, (1, 6), "a whole number from 1 to 6"),
+        (whole_numbers, [1, 2], (2,), "whole numbers of at least 2, for instance [2,3,4]"),
+        (whole_numbers, 3, (2, False), "whole numbers of at least 2, for instance [2,3,4]"),
+        (distances, [5, 1], (), "the least and then the most in mm, for instance [2,10.5]"),
+        (distances, 5, (), "the least and then the most in mm, for instance [2,10.5]"),
+        (distances, [0, 5], (), "the least and then the most in mm, for instance [2,10.5]"),
+    ],
+)
+def test_a_number_out_of_its_bounds_is_told_with_them(check, value, bounds, remedy):
+    with pytest.raises(InputError) as told:
+        check("--it", value, *bounds)
+    assert str(told.value) == f"--it: is {value}; give {remedy}"
+
+
+def test_numbers_within_their_bounds_pass_unchanged():
+    assert number("--it", 0) == 0 and number("--it", 1, 0, 1) == 1 and number("--it", 0.5, 0, 1, True) == 0.5
+    assert whole_number("--it", 3, 3) == 3 and distances("--it", [2, 2]) == (2, 2)
 
 
 @pytest.mark.parametrize(

@@ -82,12 +82,21 @@ def test_uneven_triplets_say_where_their_slices_lie(stack_file):
 
 @pytest.mark.parametrize(
     "spacing, slices, strides",
-    [(1.0, 40, set(range(2, 11))), (1.0, 9, {2, 3, 4}), (0.5, 4, {1}), (5.25, 9, {1, 2}), (10.0, 7, {1}), (12, 9, {1})],
+    [(1.0, 40, set(range(2, 11))), (1.0, 9, {2, 3, 4}), (5.25, 9, {1, 2}), (10.0, 7, {1})],
 )
-def test_half_gaps_that_fit_or_slice_by_slice(stack_file, spacing, slices, strides):
+def test_strides_are_those_whose_half_gaps_fit(stack_file, spacing, slices, strides):
     path = stack_file("s.nii", (6, 6, slices), (0.4, 0.4, spacing))
     dataset = RandomTripletDataset([entry(path)], 1, crop_size=(4, 4))
     assert {dataset[i]["stride"] for i in range(200)} == strides
+
+
+@pytest.mark.parametrize("spacing, slices", [(0.5, 4), (12, 9)])
+def test_a_stack_that_no_half_gap_fits_is_read_slice_by_slice_beside_others_only(stack_file, spacing, slices):
+    path, other = stack_file("s.nii", (6, 6, slices), (0.4, 0.4, spacing)), stack_file("o.nii", (6, 6, 9))
+    dataset = RandomTripletDataset([entry(path), entry(other)], 1, crop_size=(4, 4))
+    assert {item["stride"] for item in map(dataset.__getitem__, range(50)) if item["scan"] == "s"} == {1}
+    with pytest.raises(InputError, match=rf"^--half_gaps_mm: is .*; the nearest are {spacing:g} mm apart: give"):
+        RandomTripletDataset([entry(path)], 1, crop_size=(4, 4))
 
 
 def test_slices_closer_than_pixels_need_their_axis(stack_file):

@@ -59,14 +59,20 @@ def test_window_holds_the_frames_it_names(tmp_path):
     assert strides == {1, 2, 3}
 
 
-def test_short_pullback_uses_strides_that_fit_and_range_is_kept(tmp_path):
+def test_short_pullback_uses_strides_that_fit_and_range_is_kept(tmp_path, caplog):
     write_pullback(tmp_path / "p.nii", (16, 24, 30))
-    items = [{"image": tmp_path / "p.nii", "patient": "P", "frames": [5, 18]}]
-    dataset = RandomWindowDataset(items, 100, crop_size=(16, 24))
+    short = {"image": tmp_path / "p.nii", "patient": "P", "frames": [5, 18]}
+    dataset = RandomWindowDataset([short, {**short, "patient": "L", "frames": [0, 30]}], 100, crop_size=(16, 24))
+    strides = {"P": set(), "L": set()}
     for i in range(100):
         item = dataset[i]
-        assert item["stride"] in (1, 2)
-        assert item["first"] >= 5 and item["first"] + 6 * item["stride"] < 18
+        strides[item["patient"]].add(item["stride"])
+        if item["patient"] == "P":
+            assert item["first"] >= 5 and item["first"] + 6 * item["stride"] < 18
+    assert strides == {"P": {1, 2}, "L": {1, 2, 3}}
+    assert not caplog.messages
+    RandomWindowDataset([short], 100, crop_size=(16, 24))
+    assert caplog.messages == ["--strides: no pullback holds 7 frames at strides above 2"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigParser
 
-from custom.inferers.settings import is_on, options_of, settings_of, settle_switches
+from custom.inferers.settings import options_of, settings_of, settle_switches
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
 NAMES = sorted(path.parts[-3] for path in BUNDLES.glob("*/configs/inference.json"))
@@ -55,4 +55,3 @@ def test_switches_given_as_text_become_truth_values():
     thing.both_ways, thing.refine, thing.name = "false", "true", "false friend"
     settle_switches(thing)
     assert vars(thing) == {"both_ways": False, "refine": True, "name": "false friend"}
-    assert is_on("true") and is_on(True) and not is_on("false") and not is_on(False)

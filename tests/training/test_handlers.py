@@ -14,7 +14,8 @@ from torch import nn
 
 from custom.errors import InputError
 from custom.training.handlers import WarmupEMA
-from custom.training.loss_log import LossCurve, LossReader, ProgressLog, StopOnNan, loss_terms
+from custom.training.loss_log import LossCurve, LossReader, StopOnNan, loss_terms
+from custom.training.progress_log import ProgressLog
 from custom.training.stage_checkpoint import StageCheckpoint
 
 
