@@ -29,7 +29,7 @@ def in_time(
     place = f"{told}: slice {k + 1} (at {depths[k]:.1f} mm)"
     remedy = "remove one of them, or choose with --duplicates first or last"
     if len(runs) > 1 and duplicates == "error":
-        names = ", ".join(_told_run(run, runs) for run in runs)
+        names = ", ".join(_told_runs([run[0] for run in runs]))
         raise InputError(where, f"{place} was acquired {len(runs)} times ({names})", remedy)
     chosen = sorted(runs[-1 if duplicates == "last" else 0], key=lambda image: (time_of(image, clock), image.acquired))
     kept: list[DicomImage] = []
@@ -38,9 +38,7 @@ def in_time(
         if not kept or time_of(image, clock) - time_of(kept[-1], clock) > same:
             kept.append(image)
         elif duplicates == "error":
-            names = [kept[-1].path.name, image.path.name]
-            if names[0] == names[1]:
-                names = [f"{other.path.parent.name}/{other.path.name}" for other in (kept[-1], image)]
+            names = _files([kept[-1], image])
             fault = f"{place} has two images of {clock} {time_of(image, clock):g}: {names[0]} and {names[1]}"
             raise InputError(where, fault, f"{remedy}; if they are phases, order them with --phases_by instance")
         elif duplicates == "last":
@@ -56,10 +54,25 @@ def without_copies(images: Sequence[DicomImage]) -> list[DicomImage]:
     return list(found.values())
 
 
-def _told_run(run: Sequence[DicomImage], runs: Sequence[Sequence[DicomImage]]) -> str:
-    image = run[0]
-    if len({other[0].series_key for other in runs}) > 1:
-        return image.told()
-    words = [f"acquisition {image.acquired[1]}", f"time {image.acquired[2]}", f"from {image.path.name} on"]
-    differ = [len({other[0].acquired[k] for other in runs}) > 1 for k in (1, 2)]
-    return f"{image.told()} {words[0] if differ[0] else words[1] if differ[1] else words[2]}"
+def _told_runs(first: Sequence[DicomImage]) -> list[str]:
+    """What tells acquisitions of one place apart, each by its first image: the first of these that differs for all."""
+    told = [image.told() for image in first]
+    if len(set(told)) == len(first):
+        return told
+    words = [
+        [f"acquisition {image.acquired[1]}" for image in first],
+        [f"time {image.acquired[2]}" for image in first],
+        [f"from {name} on" for name in _files(first)],
+    ]
+    chosen = next((part for part in words if len(set(part)) == len(first)), words[-1])
+    return [f"{series} {word}" for series, word in zip(told, chosen, strict=True)]
+
+
+def _files(images: Sequence[DicomImage]) -> list[str]:
+    """File names, with as many folders as it takes to tell them apart; frames of one file by number."""
+    paths = [image.path for image in images]
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{path.name} frame {(image.frame or 0) + 1}" for path, image in zip(paths, images, strict=True)]

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from custom.importers.notes import Doubt
 from tests.importers.cmr.test_series import image, refusal, sort
 
@@ -34,3 +36,29 @@ def test_a_trigger_time_that_is_missing_somewhere_leaves_the_order_to_the_instan
     (found,), notes, _ = sort(images)
     assert [i.instance for i in found.images[2]] == [200, 201] and found.phase_ms is None
     assert any(isinstance(note, Doubt) and "not all images state a trigger time" in note for note in notes)
+
+
+def test_acquisitions_of_one_place_are_told_by_what_differs():
+    def told(*runs):
+        fields = [
+            (
+                d,
+                t,
+                {
+                    "path": Path(f"p/{'ab'[k]}/DICOM/im{d}_{t}"),
+                    "acquired": (1, *run, 2 * t + k),
+                    "trigger_ms": 40.0 * t + k,
+                },
+            )
+            for k, run in enumerate(runs)
+            for d in range(0, 50, 10)
+            for t in range(3)
+        ]
+        line = refusal([image(d, t, instance=changes["acquired"][3], **changes) for d, t, changes in fields])
+        assert "slice 1 (at 0.0 mm) was acquired 2 times" in line
+        return line[line.index("times (") + 7 : line.index(");")]
+
+    # The same names in two folders, and neither acquisition number nor time differs.
+    assert told((0, ""), (0, "")) == "series 1 from a/DICOM/im0_0 on, series 1 from b/DICOM/im0_0 on"
+    assert told((1, "10"), (1, "11")) == "series 1 time 10, series 1 time 11"
+    assert told((1, "10"), (2, "11")) == "series 1 acquisition 1, series 1 acquisition 2"
