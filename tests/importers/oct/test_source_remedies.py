@@ -8,12 +8,12 @@ from __future__ import annotations
 import csv
 import ctypes
 import resource
+from ctypes import c_size_t, c_void_p
 
 import numpy as np
 import pytest
 import tifffile
 
-M_MMAP_MAX = -4  # of glibc; 65536 is its default
 COMMON = ("--to", "keep", "--layout", "polar", "--geometry", "vivolight", "--nofill_overlay")
 
 
@@ -156,13 +156,22 @@ def test_files_named_like_masks_are_taken_with_the_option(tmp_path, discs, run_c
 
 def limit_memory(more):
     """At most so many bytes more than this process has now; gives what undoes it."""
-    # Tests before may have let this process keep what it frees (custom/memory.py): large arrays are to be new memory.
-    ctypes.CDLL(None).mallopt(M_MMAP_MAX, 65536)
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = c_void_p, [c_size_t], [c_void_p]
     before = resource.getrlimit(resource.RLIMIT_DATA)
     with open("/proc/self/status") as file:
         has = next(int(line.split()[1]) for line in file if line.startswith("VmData")) * 1024
+    # What earlier tests freed and the process kept (custom/memory.py) would be given out again: it is taken first.
+    resource.setrlimit(resource.RLIMIT_DATA, (has, before[1]))
+    taken = list(iter(lambda: libc.malloc(2**23), None))
     resource.setrlimit(resource.RLIMIT_DATA, (has + more, before[1]))
-    return lambda: resource.setrlimit(resource.RLIMIT_DATA, before)
+
+    def undo():
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+        for block in taken:
+            libc.free(block)
+
+    return undo
 
 
 LARGE = {"npy": "give a part of it with --frames", "images": "give a part of it with --frames",
