@@ -106,3 +106,25 @@ def label(out):
     """The only mask that came out."""
     (path,) = (out / "labels").glob("*.nii.gz")
     return np.asarray(nib.load(path).dataobj)
+
+
+def follow_advice(tmp_path, caplog, case, mended="mended"):
+    """Run a case: the command on a faulty export says the words; with the advice followed it has nothing to say.
+
+    Args:
+        tmp_path: of the test.
+        caplog: likewise.
+        case: what makes the export, options that go with it, words of the line, what mends the export (None: options
+            do), further options then, and what checks the result.
+        mended: folder of the results once the export is mended; another than before, so that nothing is left over.
+    """
+    make, before, words, follow, after, check = case
+    make(tmp_path / "in")
+    lines = told(caplog, tmp_path / "in", tmp_path / "out", **before)
+    assert said(lines, *words), lines
+    out = tmp_path / (mended if follow else "out")
+    if follow:
+        follow(tmp_path / "in")
+    lines = told(caplog, tmp_path / "in", out, **before | after)
+    assert not lines, lines
+    check(out)

@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.importers.cmr.remedies import image, is_stack, made, pixels, said, stack, told
+from tests.importers.cmr.remedies import follow_advice, image, is_stack, made, pixels, said, stack, told
 
 AT_AN_END = "where they lie at an end of the stack"
 APART = "put each regular part into a folder and give it as an --input of its own"
@@ -174,14 +174,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_advice_works(tmp_path, caplog, name):
-    make, before, words, follow, after, check = CASES[name]
-    make(tmp_path / "in")
-    lines = told(caplog, tmp_path / "in", tmp_path / "out", **before)
-    assert said(lines, *words), lines
-    if follow:
-        follow(tmp_path / "in")
-    assert not told(caplog, tmp_path / "in", tmp_path / "out", **before | after)
-    check(tmp_path / "out")
+    follow_advice(tmp_path, caplog, CASES[name], mended="out")
 
 
 # What is said, the depths of the slices in mm, and what is wrong with the fifth (None: it is not there).

@@ -14,7 +14,7 @@ import pytest
 
 from custom.errors import InputError
 from custom.scans.stacks import inspect_stack
-from tests.importers.cmr.remedies import AFFINE, VALUES, is_volume, made, patched, said, told, volume
+from tests.importers.cmr.remedies import AFFINE, VALUES, follow_advice, is_volume, made, patched, told, volume
 
 NAN = np.float32(np.nan).tobytes()
 CINE = np.random.default_rng(1).integers(1, 250, (20, 16, 5, 3)).astype(np.uint8)
@@ -202,15 +202,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_advice_works(tmp_path, caplog, name):
-    make, before, words, follow, after, check = CASES[name]
-    make(tmp_path / "in")
-    lines = told(caplog, tmp_path / "in", tmp_path / "out", **before)
-    assert said(lines, *words), lines
-    out = tmp_path / ("mended" if follow else "out")
-    if follow:
-        follow(tmp_path / "in")
-    assert not told(caplog, tmp_path / "in", out, **before | after)
-    check(out)
+    follow_advice(tmp_path, caplog, CASES[name])
 
 
 def test_a_margin_of_nan_that_inference_refuses_is_filled_as_the_refusal_says(tmp_path, caplog):
