@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from custom.interpolators.base import Interpolator, ToldByPrediction, central_pair
+from custom.interpolators.base import Interpolator, ToldByPrediction
 from custom.interpolators.turns import whole_turn
 from custom.networks.motion import Motion, MotionNetwork
 from custom.networks.padding import pad_slices
@@ -52,7 +52,7 @@ class MotionInterpolator(ToldByPrediction, Interpolator):
         super().__init__()
         # On CPUs convolutions of this order of memory take a fifth less time.
         self.network = build_part(network, MotionNetwork).to(memory_format=torch.channels_last)
-        self.both_ways = both_ways
+        self.num_neighbours, self.both_ways = self.network.num_neighbours, both_ways
         self.batch_size, self.error_scale = batch_size, error_scale
         self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=self.network.divisor)
 
@@ -60,8 +60,8 @@ class MotionInterpolator(ToldByPrediction, Interpolator):
         """One crop; for training, validation and the Zoo.
 
         Args:
-            image: the slices before and after, `(B, 2, H, W)` in [0, 1], sizes multiples of the network's `divisor`.
-            positions: where between them, `(B,)` in (0, 1); halfway by default.
+            image: the known slices in order, `(B, num_neighbours, H, W)` in [0, 1], sizes multiples of `divisor`.
+            positions: where between the two in the middle, `(B,)` in (0, 1); halfway by default.
             parts: what `custom.training.motion_task.MotionLoss` looks at, seen from one side only.
 
         Returns:
@@ -92,26 +92,26 @@ class MotionInterpolator(ToldByPrediction, Interpolator):
         wrap_rows: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Interpolator.predict`; the expected error is the scale of a Laplace distribution."""
-        pair = torch.cat(central_pair(neighbours), dim=1)
-        places = positions.to(pair)
-        turns = [whole_turn(*item) for item in pair] if wrap_rows else [0] * len(pair)
+        slices, places = neighbours[:, :, 0], positions.to(neighbours)
+        left = self.num_neighbours // 2
+        turns = [whole_turn(*item[left - 1 : left + 1]) if wrap_rows else 0 for item in slices]
         asked = []
-        for slices, turn in zip(pair, turns, strict=True):
+        for item, turn in zip(slices, turns, strict=True):
             for place in positions.tolist():
                 shift = round(place * turn)
-                asked.append(torch.stack([slices[0].roll(shift, 0), slices[1].roll(shift - turn, 0)]))
+                asked.append(torch.cat([item[:left].roll(shift, 1), item[left:].roll(shift - turn, 1)]))
         cell = self.network.divisor
         padded, window = pad_slices(torch.stack(asked), (cell, cell), TURN_MARGIN if wrap_rows else 0)
-        share = places.repeat(len(pair)).view(-1, 1, 1, 1).expand(-1, 1, *padded.shape[-2:])
+        share = places.repeat(len(slices)).view(-1, 1, 1, 1).expand(-1, 1, *padded.shape[-2:])
 
         def look(tiles: torch.Tensor, share_tiles: torch.Tensor) -> torch.Tensor:
             found = self._look(tiles, share_tiles[:, 0, 0, 0])
             return torch.cat([found.image.clamp(0, 1), self.error_scale * found.log_scale.exp()], dim=1)
 
         made = self.tiler(look, (padded, cell), (share, cell), out_scale=cell)[(..., *window)]
-        image, scale = made.unflatten(0, (len(pair), len(places))).split(1, dim=2)
+        image, scale = made.unflatten(0, (len(slices), len(places))).split(1, dim=2)
         return image, scale
 
-    def _look(self, pair: torch.Tensor, positions: torch.Tensor) -> Motion:
+    def _look(self, neighbours: torch.Tensor, positions: torch.Tensor) -> Motion:
         """From one side, or the mean of both."""
-        return (self.network.both_ways if self.both_ways else self.network)(pair, positions)
+        return (self.network.both_ways if self.both_ways else self.network)(neighbours, positions)

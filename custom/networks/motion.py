@@ -52,6 +52,8 @@ class MotionNetwork(nn.Module):
             (pixel-unshuffled), as MONAI's `BasicUNet` takes them.
         residual_features: of the U-Net that finds the residual and the expected error.
         norm_num_groups: groups of the group norms.
+        num_neighbours: known slices that it looks at, half of them on each side of the position: 2, or 4, of which the
+            outer two help to find the flows and the residual; only the inner two are displaced.
     """
 
     def __init__(
@@ -59,12 +61,15 @@ class MotionNetwork(nn.Module):
         motion_features: Sequence[int] = (48, 48, 64, 96, 128, 48),
         residual_features: Sequence[int] = (32, 32, 48, 64, 96, 32),
         norm_num_groups: int = 8,
+        num_neighbours: int = 2,
     ) -> None:
         super().__init__()
+        if num_neighbours not in (2, 4):
+            raise ValueError(f"num_neighbours is 2 or 4, got {num_neighbours!r}.")
         norm = ("group", {"num_groups": norm_num_groups})
-        self.motion = BasicUNet(2, 9, 5, tuple(motion_features), norm=norm, upsample="nontrainable")
-        self.residual = BasicUNet(2, 37, 8, tuple(residual_features), norm=norm, upsample="nontrainable")
-        self.num_neighbours, self.divisor = 2, 32
+        self.motion = BasicUNet(2, 4 * num_neighbours + 1, 5, tuple(motion_features), norm=norm, upsample="nontrainable")
+        self.residual = BasicUNet(2, 4 * (num_neighbours + 7) + 1, 8, tuple(residual_features), norm=norm, upsample="nontrainable")
+        self.num_neighbours, self.divisor = num_neighbours, 32
         for head in (self.motion.final_conv, self.residual.final_conv):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
@@ -75,9 +80,11 @@ class MotionNetwork(nn.Module):
         """Look from one side.
 
         Args:
-            neighbours: the slices before and after, in [0, 1], `(B, 2, H, W)`, sizes multiples of `divisor`.
-            positions: where between them, in (0, 1), `(B,)`.
+            neighbours: the slices before and after, in order, in [0, 1], `(B, num_neighbours, H, W)`, sizes multiples
+                of `divisor`.
+            positions: where between the two in the middle, in (0, 1), `(B,)`.
         """
+        left = self.num_neighbours // 2 - 1
         unshuffled = F.pixel_unshuffle(neighbours, 2)
         plane = positions.to(neighbours).view(-1, 1, 1, 1).expand(-1, 1, *unshuffled.shape[-2:])
         # Places of pixels need single precision, also where the convolutions run in less (mixed precision).
@@ -86,7 +93,7 @@ class MotionNetwork(nn.Module):
         flows = FLOW_SCALE * found[:, :4].unflatten(1, (2, 2))
         share = positions.to(neighbours).view(-1, 1, 1, 1)
         weight = torch.sigmoid(found[:, 4:] + torch.log((1 - share) / share))
-        warped = torch.cat([backward_warp(neighbours[:, [side]], flows[:, side]) for side in (0, 1)], dim=1)
+        warped = torch.cat([backward_warp(neighbours[:, [left + side]], flows[:, side]) for side in (0, 1)], dim=1)
         blend = weight * warped[:, :1] + (1 - weight) * warped[:, 1:]
 
         known = torch.cat([neighbours, warped, flows.flatten(1, 2) / FLOW_SCALE, weight], dim=1)

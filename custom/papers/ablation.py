@@ -5,12 +5,13 @@
 
     python -m custom.evaluation paper cardiointerp_table_2 --output_dir OUT [--data DATA] [--budget demo|small|default]
     python -m custom.evaluation paper calid_ingredients --output_dir OUT [--data DATA] [--budget demo|small|default]
+    python -m custom.evaluation paper motion_ingredients --output_dir OUT --data DATA [--budget demo|small|default]
 
 The first is the paper's Table 2, whose four rows are followed by what moves first: the motion network's guess as the
-denoiser's start, then its field for the decoder's features too. The second goes the same way from CaLID as published.
+denoiser's start, then its field for the decoder's features too. The second goes the same way from CaLID as published; the
+third asks what data, neighbours and augmentation are worth to the motion network.
 
-Each row is a handful of options over the bundle's `train.json`, trained from scratch (autoencoder and denoiser, same
-seed and steps) and measured by `evaluate.json`. Finished rows are kept and a killed row goes on from its last epoch.
+Each row is a handful of options over the bundle's `train.json`, trained from scratch (same seed and steps) and measured by `evaluate.json`. Finished rows are kept and a killed row goes on from its last epoch.
 Any other option of the two configs may follow, such as `--crop_size "[128,128]"`; it applies to every row.
 """
 
@@ -28,6 +29,7 @@ from typing import Any
 from monai.bundle import ConfigParser
 
 from custom.command_line import NONE
+from custom.data.datalist import load_datalist
 from custom.errors import InputError
 from custom.files import atomic
 from custom.papers.ablation_rows import ABLATIONS, Ablation, Row
@@ -41,14 +43,6 @@ CODEC = "Autoencoder"
 """The row of a summary that gets the true latents: what the autoencoder loses by itself."""
 
 
-#: Options of `train.json` per budget. "demo" shows that it runs; "default" keeps the config's own numbers.
-BUDGETS: dict[str, dict[str, Any]] = {
-    "demo": {"autoencoder_epochs": 1, "denoiser_epochs": 1, "epoch_length": 4, "crop_size": [64, 64]},
-    "small": {"autoencoder_epochs": 8, "denoiser_epochs": 12, "epoch_length": 50, "crop_size": [128, 128]},
-    "default": {},
-}
-
-
 def run(
     output_dir: str, dataset_dir: str | None = None, budget: str = "small", bundle: str = "cardiointerp", **options: Any
 ) -> None:
@@ -58,7 +52,7 @@ def run(
         output_dir: folder of the ablation; each row has its own folder in it.
         dataset_dir: prepared scans with their `datalist.json`; the phantom if None.
         budget: "demo", "small" or "default".
-        bundle: whose variants, "cardiointerp" or "calid".
+        bundle: whose variants, "cardiointerp", "calid" or "motion".
         options: further options of `train.json` and `evaluate.json`, the same for every row.
 
     Raises:
@@ -67,9 +61,11 @@ def run(
     """
     if bundle not in ABLATIONS:
         raise InputError(output_dir, f"no variants of {bundle!r}", f"choose --bundle from {', '.join(ABLATIONS)}")
-    if budget not in BUDGETS:
-        raise InputError(output_dir, f"no budget {budget!r}", f"choose --budget from {', '.join(BUDGETS)}")
-    ablation, options = ABLATIONS[bundle], BUDGETS[budget] | options
+    ablation = ABLATIONS[bundle]
+    if budget not in ablation.budgets:
+        raise InputError(output_dir, f"no budget {budget!r}", f"choose --budget from {', '.join(ablation.budgets)}")
+    _require_sources(ablation, dataset_dir)
+    options = {**ablation.budgets[budget], **options}
     if dataset_dir is not None:
         options["dataset_dir"] = str(Path(dataset_dir).resolve())
     # MONAI takes any name for an option, so a misspelt one would go unnoticed.
@@ -128,6 +124,19 @@ def _takes(bundle: str, configs: tuple[str, ...], option: str) -> bool:
     return option in parser or option.startswith("network_def#")  # parts of a network hold no defaults
 
 
+def _require_sources(ablation: Ablation, dataset_dir: str | None) -> None:
+    """Rows that choose among folders of stacks need them all."""
+    if not ablation.sources:
+        return
+    folders = ", ".join(ablation.sources)
+    remedy = f"give --data with stacks in {folders}, as the page of bundles/{ablation.bundle} merges them"
+    if dataset_dir is None:
+        raise InputError("--data", "is not given, and rows choose among kinds of stacks", remedy)
+    held = {Path(item["image"]).parent.name for item in load_datalist(Path(dataset_dir) / "datalist.json", "training")}
+    if missing := set(ablation.sources) - held:
+        raise InputError(dataset_dir, f"holds no training stacks of {', '.join(sorted(missing))}", remedy)
+
+
 def _claim(folder: Path, options: dict[str, Any]) -> None:
     """Rows made with other options must not meet in one table."""
     note = folder / "options.json"
@@ -149,7 +158,7 @@ def write_table(ablation: Ablation, folder: Path) -> None:
     for row in ablation.rows:
         measured = read_line(_summary(folder, row), ablation.method, ablation.factor)
         codec = read_line(_summary(folder, row), CODEC, ablation.factor)
-        line = {"variant": row.name, **measured, "codec_psnr": codec.get("psnr", "")}
+        line = {"variant": row.name, **measured} | ({"codec_psnr": codec["psnr"]} if codec else {})
         if ablation.paper:
             line["paper_psnr"], line["paper_ssim_percent"] = ablation.paper.get(row.name, ("", ""))
         lines.append(line)
@@ -160,7 +169,8 @@ def write_table(ablation: Ablation, folder: Path) -> None:
         writer.writeheader()
         writer.writerows(lines)
 
-    header = ["Variant", "PSNR (dB)", "interval", "SSIM (%)", "interval", "Autoencoder alone (dB)"]
+    header = ["Variant", "PSNR (dB)", "interval", "SSIM (%)", "interval"]
+    header += ["Autoencoder alone (dB)"] if "codec_psnr" in lines[0] else []
     if ablation.paper:
         header += [f"{score} ({cardiointerp_paper().label})" for score in ("PSNR", "SSIM")]
     body = [[_cell(line[key]) for key in lines[0] if key not in ("patients", "images")] for line in lines]

@@ -40,6 +40,8 @@ class Ablation:
         rows: the variants.
         evaluation: options of `evaluate.json`, of every row.
         paper: PSNR and SSIM (%) that the paper printed, of some rows.
+        budgets: options of `train.json` per budget. "demo" shows that it runs; "default" keeps the config's own.
+        sources: folders that the images of `--data` must lie in, because rows choose among them.
     """
 
     bundle: str
@@ -50,6 +52,23 @@ class Ablation:
     rows: tuple[Row, ...]
     evaluation: Mapping[str, Any]
     paper: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    budgets: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: TWO_STAGES)
+    sources: tuple[str, ...] = ()
+
+
+TWO_STAGES = {
+    "demo": {"autoencoder_epochs": 1, "denoiser_epochs": 1, "epoch_length": 4, "crop_size": [64, 64]},
+    "small": {"autoencoder_epochs": 8, "denoiser_epochs": 12, "epoch_length": 50, "crop_size": [128, 128]},
+    "default": {},
+}
+ONE_STAGE = {
+    "demo": {"epochs": 1, "epoch_length": 4, "crop_size": [64, 64]},
+    "small": {"epochs": 8, "epoch_length": 50, "crop_size": [128, 128]},
+    "default": {},
+}
+SOURCES = ("real", "cine", "phantom", "hearts")
+"""Of the stacks that `bundles/motion` was trained on, as its page merges them: end-diastolic and end-systolic stacks,
+cines, simulated hearts of drawn shapes and of scanned ones."""
 
 
 def _fusion(temporal: str, fusion: str, motion: bool = False, upsampling: str = "transposed") -> dict[str, Any]:
@@ -63,6 +82,15 @@ def _calid(decoder: str, prior: str, realism: float = 0.0) -> dict[str, Any]:
         "network_def#denoiser#prior": prior,
         "realism": realism,
     }
+
+
+def _drawn_from(*sources: str) -> dict[str, Any]:
+    chosen = f"os.path.basename(os.path.dirname(item['image'])) in {sources!r}"
+    return {"train#dataset#data": f"$[item for item in @datalist(section='training') if {chosen}]"}
+
+
+def _without(transform: int) -> dict[str, Any]:
+    return {f"train#preprocessing#transforms#{transform}#_disabled_": True}
 
 
 ABLATIONS = {
@@ -88,5 +116,27 @@ ABLATIONS = {
             Row("+ fusion decoder", "fusion", _calid("fusion", "motion")),
         ),
         {"evaluator#variants": {"CaLID": {}}, "evaluator#num_samples": {}, "evaluator#stepped": [], "steps": []},
+    ),
+    "motion": Ablation(
+        "motion", "What each ingredient of the motion network's training brings", "Motion", "Linear", 2,
+        (
+            Row("all: real stacks and cines, hearts of drawn and of scanned shapes", "all", {}),
+            Row("the same, another seed", "seed", {"seed": 1}),
+            Row("real stacks and cines alone", "real", _drawn_from("real", "cine")),
+            Row("simulated hearts of drawn shapes alone", "drawn", _drawn_from("phantom")),
+            Row("simulated hearts of scanned shapes alone", "scanned", _drawn_from("hearts")),
+            Row("simulated hearts, both kinds", "simulated", _drawn_from("phantom", "hearts")),
+            Row("all, four neighbours", "four", {"num_neighbours": 4}),
+            Row("all, asked for the middle only", "middle", {"uneven": False}),
+            *(
+                Row(f"all, without {name}", f"without_{place}", _without(place))
+                for place, name in enumerate(
+                    ("flips", "quarter turns", "reversed order", "affine maps", "bias field", "gamma", "gain")
+                )
+            ),
+        ),
+        {"dense_factors": []},
+        budgets=ONE_STAGE,
+        sources=SOURCES,
     ),
 }  # fmt: skip

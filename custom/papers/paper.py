@@ -62,8 +62,9 @@ def paper(name: str, output_dir: str | None = None, data: str | None = None, **o
     """Regenerate a paper's table or figure on our data.
 
     Args:
-        name: calid_table_1 or _2, calid_figure_2 or _4 to _7, calid_ingredients, cardiointerp_table_1 or _2,
-            cardiointerp_figure_3 or _4; `paper NAME --help` tells what it does and what it can be told.
+        name: calid_table_1 or _2, calid_figure_2 or _4 to _7, calid_ingredients, motion_ingredients,
+            cardiointerp_table_1 or _2, cardiointerp_figure_3 or _4; `paper NAME --help` tells what it
+            does and what it can be told.
         output_dir: folder of the results; `outputs/papers/<name>` by default.
         data: prepared folder with its `datalist.json`; the phantom if None.
         options: arguments to add or replace, of every run, such as `methods`, `max_windows` or `segmenter`.

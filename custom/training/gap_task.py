@@ -52,8 +52,7 @@ class GapTask(Task):
         if self.gaps is None:
             known, unknown = frames[:, [0, -1]], frames[:, 1:-1]
             if self.num_neighbours == 4:
-                outer = batch["outer"].squeeze(2) if "outer" in batch else known
-                known = torch.cat([outer[:, :1], known, outer[:, 1:]], dim=1)
+                known = four_known(known, batch)
         else:
             gap = self.gaps[int(torch.randint(len(self.gaps), (), generator=self.generator()))]
             first = (frames.shape[1] - 1 - (self.num_neighbours - 1) * gap) // 2
@@ -61,6 +60,12 @@ class GapTask(Task):
             left = places[self.num_neighbours // 2 - 1]
             known, unknown = frames[:, places], frames[:, left + 1 : left + gap]
         return known, unknown, {"count": unknown.shape[1]}
+
+
+def four_known(known: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The two slices beside a gap and the batch's "outer" around them, `(B, 4, H, W)`; without that key, themselves."""
+    outer = batch["outer"].squeeze(2) if "outer" in batch else known
+    return torch.cat([outer[:, :1], known, outer[:, 1:]], dim=1)
 
 
 def whole_gaps(gaps: Sequence[int] | None) -> tuple[int, ...] | None:

@@ -11,36 +11,43 @@ from typing import Any
 import torch
 from torch import nn
 
-from custom.training.gap_task import check_gaps, whole_gaps
+from custom.errors import InputError
+from custom.training.gap_task import check_gaps, four_known, whole_gaps
 from custom.training.losses import SliceDistance, check_weights
 from custom.training.task import Task
 
 
 class MotionTask(Task):
-    """Splits windows into two known slices, one between them, and the position of that one.
+    """Splits windows into known slices, one between the two in the middle, and the position of that one.
 
     Args:
+        num_neighbours: known slices, 2, or 4 of triplets, with "outer" as `GapTask` takes it.
         gaps: steps between the known slices to choose from, for each item of a batch; the window holds at least the
             largest. Which of the slices between is asked for is drawn too. None: windows are triplets.
         parts: what the network gives is for `MotionLoss`; otherwise it is the slice alone, as validation takes it.
         seed: of the draws.
 
     Raises:
-        InputError: gaps with nothing in them.
+        InputError: gaps with nothing in them; four neighbours of windows that have two.
     """
 
-    reads = ("image", "positions")
+    reads = ("image", "outer", "positions")
 
-    def __init__(self, gaps: Sequence[int] | None = None, parts: bool = True, seed: int = 0) -> None:
+    def __init__(
+        self, num_neighbours: int = 2, gaps: Sequence[int] | None = None, parts: bool = True, seed: int = 0
+    ) -> None:
         super().__init__(seed)
+        self.num_neighbours = num_neighbours
         self.gaps, self.parts = whole_gaps(gaps), parts
 
     def check(self, length: int) -> None:
         """See `Task.check`."""
         check_gaps(self.gaps, length)
+        if self.num_neighbours == 4 and self.gaps is not None:
+            raise InputError("--num_neighbours", "is 4, and windows of frames are asked with 2", "leave it out")
 
     def make(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
-        """See `Task.make`: `(B, 2, H, W)` to `(B, 1, H, W)`, "positions" `(B,)` in (0, 1), and "parts".
+        """See `Task.make`: `(B, num_neighbours, H, W)` to `(B, 1, H, W)`, "positions" `(B,)` in (0, 1), and "parts".
 
         Args:
             batch: has "image" `(B, L, 1, H, W)`. Triplets may have "positions" `(B, 3)` of their slices, from 0 to 1;
@@ -59,6 +66,8 @@ class MotionTask(Task):
         before, asked, after = (frames[items, place] for place in (first, first + inner, first + gap))
         places = batch["positions"][:, 1] if "positions" in batch else inner / gap
         known = torch.stack([before, after], dim=1)
+        if self.num_neighbours == 4:
+            known = four_known(known, batch)
         return known, asked[:, None], {"positions": places.to(frames), "parts": self.parts}
 
 

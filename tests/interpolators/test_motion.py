@@ -96,3 +96,13 @@ def test_a_rotation_is_found_and_undone_in_proportion(method, turn):
 def test_no_rotation_is_made_up():
     assert whole_turn(polar(seed=3), polar(seed=3)) == 0
     assert whole_turn(torch.rand(96, 64), torch.rand(96, 64)) == 0
+
+
+def test_four_neighbours_are_read_in_order_and_turn_with_the_inner_two():
+    torch.manual_seed(1)
+    method = MotionInterpolator({**TINY, "num_neighbours": 4}).eval()
+    assert method.num_neighbours == 4
+    frame = polar()
+    frames = torch.stack([frame.roll(rows, 0) for rows in (0, 0, 16, 16)])[None, :, None]
+    made = method.interpolate(frames, torch.tensor([0.5]), wrap_rows=True)
+    torch.testing.assert_close(made[0, 0, 0], frame.roll(8, 0))

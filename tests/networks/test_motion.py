@@ -79,3 +79,21 @@ def test_the_expected_error_is_learnt_without_touching_the_slice(network):
     assert not network.motion.final_conv.weight.grad.any()
     head = network.residual.final_conv.bias.grad
     assert head[4:].any() and not head[:4].any()
+
+
+def test_four_neighbours_help_and_only_the_inner_two_are_displaced():
+    torch.manual_seed(1)
+    network = MotionNetwork(**TINY, num_neighbours=4)
+    slices, places = torch.cat([smooth(seed=k) for k in range(4)], dim=1), torch.tensor([0.25, 0.9])
+    found, share = network(slices, places), places.view(-1, 1, 1, 1)
+    torch.testing.assert_close(found.image, (1 - share) * slices[:, 1:2] + share * slices[:, 2:3])
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(5)))
+    other = slices.clone()
+    other[:, 0] = other[:, 3] = 0
+    assert (network(slices, places).image - network(other, places).image).abs().max() > 1e-4
+    one, turned = network.both_ways(slices, places), network.both_ways(slices.flip(1), 1 - places)
+    torch.testing.assert_close(one.image, turned.image)
+    with pytest.raises(ValueError, match="2 or 4, got 3"):
+        MotionNetwork(num_neighbours=3)

@@ -22,7 +22,8 @@ from custom.papers.ablation_rows import ABLATIONS
 from custom.papers.values import CARDIOINTERP_TABLE_2
 from custom.paths import bundle_root
 
-OCT, CMR = ABLATIONS["cardiointerp"], ABLATIONS["calid"]
+OCT, CMR, MOTION = ABLATIONS["cardiointerp"], ABLATIONS["calid"], ABLATIONS["motion"]
+RUNS = [(variants, budget) for variants in ABLATIONS.values() for budget in variants.budgets]
 
 
 def flags(command):
@@ -62,10 +63,9 @@ def bundle_runs(monkeypatch):
     return runs
 
 
-@pytest.mark.parametrize("budget", ablation.BUDGETS)
-@pytest.mark.parametrize("variants", ABLATIONS.values(), ids=ABLATIONS)
+@pytest.mark.parametrize(("variants", "budget"), RUNS, ids=[f"{v.bundle}-{budget}" for v, budget in RUNS])
 def test_the_configs_have_every_option_of_the_commands(variants, budget, tmp_path):
-    options = ablation.BUDGETS[budget] | {"dataset_dir": "data"}
+    options = {**variants.budgets[budget], "dataset_dir": "data"}
     for row in variants.rows:
         training, evaluation = map(flags, ablation.commands(variants, row, tmp_path, options))
         assert set(training) == {"config_file", "output_dir", "ckpt_dir", *row.options, *options}
@@ -75,11 +75,11 @@ def test_the_configs_have_every_option_of_the_commands(variants, budget, tmp_pat
         for config, given in ((ablation.TRAIN, training), (ablation.EVALUATE, evaluation)):
             parser = ConfigParser()
             parser.read_config([Path(bundle_root(variants.bundle)) / "configs" / name for name in config])
-            names = set(given) - {"config_file"}
+            names = {name.removesuffix("#_disabled_") for name in given} - {"config_file"}
             assert {name for name in names if name not in parser and not name.startswith("network_def#")} == set()
 
 
-@pytest.mark.parametrize("variants", ABLATIONS.values(), ids=ABLATIONS)
+@pytest.mark.parametrize("variants", [OCT, CMR], ids=["cardiointerp", "calid"])
 def test_every_command_makes_the_network_of_its_row(variants, tmp_path):
     made = set()
     for row in variants.rows:
@@ -93,6 +93,51 @@ def test_every_command_makes_the_network_of_its_row(variants, tmp_path):
         assert (network.motion is None) == (wanted is None), row.name
         made.add((network.autoencoder.knows_ends, network.motion is None, network.denoiser.prior, network.realism))
     assert len(made) == {"cardiointerp": 3, "calid": 4}[variants.bundle]
+
+
+def parsed(row, options):
+    """`train.json` of the motion network with the options of a row, as MONAI takes them."""
+    parser = ConfigParser()
+    parser.read_config(Path(bundle_root("motion")) / "configs" / "train.json")
+    typed = flags(ablation.commands(MOTION, row, Path("out"), options)[0])
+    parser.update(update_kwargs(None, **{name: DefaultParseValue(typed[name]) for name in (*row.options, *options)}))
+    return parser
+
+
+def test_rows_of_the_motion_network_train_on_what_they_say(tmp_path):
+    entries = [{"image": f"{source}/{k}.nii.gz", "patient": f"{source}{k}"} for source in MOTION.sources for k in (1, 2)]
+    for entry in entries:
+        (tmp_path / entry["image"]).parent.mkdir(exist_ok=True)
+        (tmp_path / entry["image"]).touch()
+    (tmp_path / "datalist.json").write_text(json.dumps({"training": entries}))
+    sources, left_out = {}, {}
+    for row in MOTION.rows:
+        parser = parsed(row, {"dataset_dir": str(tmp_path)})
+        data = parser.get_parsed_content("train#dataset#data")
+        sources[row.folder] = {Path(item["image"]).parent.name for item in data}
+        assert len(data) == 2 * len(sources[row.folder])
+        kinds = {type(change).__name__ for change in parser.get_parsed_content("train#preprocessing").transforms}
+        left_out[row.name.removeprefix("all, without ")] = kinds
+    assert sources["all"] == set(MOTION.sources) and sources["real"] == {"real", "cine"}
+    assert (sources["drawn"], sources["scanned"], sources["simulated"]) == ({"phantom"}, {"hearts"}, {"phantom", "hearts"})
+    whole = left_out[MOTION.rows[0].name]
+    gone = {"flips": "Flip", "quarter turns": "Rotate90", "reversed order": "ReverseSlices", "affine maps": "Affine"}
+    gone |= {"bias field": "BiasField", "gamma": "AdjustContrast", "gain": "ScaleIntensity"}
+    assert {name: whole - kinds for name, kinds in left_out.items() if whole - kinds} == {
+        name: {f"Rand{kind}d"} for name, kind in gone.items()
+    }
+    four = parsed(next(row for row in MOTION.rows if row.folder == "four"), {})
+    assert four.get_parsed_content("network_def").num_neighbours == 4
+    assert four.get_parsed_content("train#dataset#outer") is True
+
+
+def test_kinds_of_stacks_must_be_there(tmp_path):
+    with pytest.raises(InputError, match="--data"):
+        ablation.run(str(tmp_path / "out"), bundle="motion")
+    (tmp_path / "datalist.json").write_text('{"training": []}')
+    with pytest.raises(InputError, match="no training stacks of cine, hearts, phantom, real"):
+        ablation.run(str(tmp_path / "out"), str(tmp_path), bundle="motion")
+    assert not (tmp_path / "out").exists()
 
 
 def test_rows_differ_in_the_decoder_and_in_their_folders_only(tmp_path):

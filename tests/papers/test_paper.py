@@ -24,6 +24,7 @@ from custom.pictures.plotting import save
 from tests.interpolators.test_calid import calid
 
 EXPECTED = {
+    "motion_ingredients",
     *(
         f"calid_{what}"
         for what in ("table_1", "table_2", "figure_2", "figure_4", "figure_5", "figure_6", "figure_7", "ingredients")

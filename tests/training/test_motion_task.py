@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from custom.errors import InputError
 from custom.training.motion_task import MotionLoss, MotionTask
 
 
@@ -48,6 +49,15 @@ def test_triplets_bring_their_own_positions_or_are_even():
     assert known[0, :, 0, 0].tolist() == [0, 2] and asked[0, 0, 0, 0] == 1
     torch.testing.assert_close(keywords["positions"], positions[:, 1])
     assert MotionTask(parts=False).make(triplets)[2]["positions"].tolist() == [0.5] * 64
+
+
+def test_four_neighbours_are_the_two_and_those_beyond():
+    triplets = windows(length=3)
+    outer = torch.tensor([-2.0, 4.0]).view(1, 2, 1, 1, 1).expand(64, 2, 1, 4, 4)
+    known, asked, _ = MotionTask(num_neighbours=4).make({**triplets, "outer": outer})
+    assert known[0, :, 0, 0].tolist() == [-2, 0, 2, 4] and asked[0, 0, 0, 0] == 1
+    with pytest.raises(InputError, match="--num_neighbours"):
+        MotionTask(num_neighbours=4, gaps=(2,)).check(7)
 
 
 def test_a_near_miss_counts_as_much_as_a_far_one():
