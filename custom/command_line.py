@@ -35,6 +35,8 @@ RUN_OPTIONS = {
 SWITCHES = {"true": True, "false": False}
 """The command line of MONAI takes Python's `True`, and hands on JSON's `true` as text: "false" would count as true."""
 EXCLUSIVE = (("factor", "target_spacing"),)
+MAY_BE_EMPTY = ("steps", "dense_factors")
+"""Lists of what an evaluation measures besides; empty, it leaves that out."""
 NONE = "$None"
 """How nothing is written on a command line: MONAI leaves out an option whose value is None, and null is a word."""
 
@@ -116,7 +118,7 @@ def _check_kind(name: str, value: str, default: Any) -> None:
     except (SyntaxError, ValueError):
         given = SWITCHES.get(value, value)
     items = given if many and isinstance(given, (list, tuple)) else [given]
-    if not (items and all(isinstance(item, Real) for item in items)):
+    if not all(isinstance(item, Real) for item in items) or not (items or name in MAY_BE_EMPTY):
         kind = "True or False" if switch else f"{'numbers' if many else 'a number'}, for instance {default}"
         raise ValueError(f"--{name}: is {value}; give {kind}")
 

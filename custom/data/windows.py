@@ -17,9 +17,11 @@ from custom.data.augmented import Transform, augmented, cropped
 from custom.data.outer import with_outer
 from custom.data.pullback_set import PullbackSet
 from custom.data.sizes import whole_number, whole_numbers
+from custom.errors import InputError
 from custom.scans.pullbacks import stem
 
 logger = logging.getLogger(__name__)
+SHORT = ("refuse", "skip", "still")
 
 
 class RandomWindowDataset(Dataset):
@@ -42,10 +44,13 @@ class RandomWindowDataset(Dataset):
             spatial transforms do, treats all frames alike.
         seed: of all draws.
         cache_gib: see `custom.data.frame_cache.FrameCache`.
+        short: what becomes of a pullback shorter than a window, as single frames of a patient are: "refuse", "skip", or
+            "still", one frame of it as often as the window is long. An autoencoder learns from such windows what
+            other vessels look like; what lies between frames they do not show.
 
     Raises:
         InputError: a pullback is unusable, smaller than the crop or shorter than a window; names the file. A window
-            with nothing between its ends.
+            with nothing between its ends. Another word for `short`.
     """
 
     def __init__(
@@ -58,19 +63,27 @@ class RandomWindowDataset(Dataset):
         transform: Transform | None = None,
         seed: int = 0,
         cache_gib: float = 4.0,
+        short: str = "refuse",
     ) -> None:
         self.pullbacks = PullbackSet(data, crop_size, cache_gib)
-        self.data, self.num_draws, self.seed, self.transform, self.cache_gib = (
+        self.data, self.num_draws, self.seed, self.transform, self.cache_gib, self.short = (
             data,
             num_draws,
             seed,
             transform,
             cache_gib,
+            short,
         )
         self.window, self.strides = whole_number("--window", window, 3), whole_numbers("--strides", strides)
         self.crop_size = self.pullbacks.crop_size
-        self.pullbacks.require_frames((window - 1) * min(self.strides) + 1, f"a window of {window} frames")
+        if short not in SHORT:
+            raise InputError("short", f"is {short!r}", f"choose from {', '.join(SHORT)}")
         counts = np.array([len(frames) for frames in self.pullbacks.ranges])
+        least = (window - 1) * min(self.strides) + 1
+        if short == "skip" and max(counts) >= least:
+            counts[counts < least] = 0
+        elif short != "still":
+            self.pullbacks.require_frames(least, f"a window of {window} frames")
         longest = (max(counts) - 1) // (window - 1)
         if max(self.strides) > longest:
             logger.warning("--strides: no pullback holds %d frames at strides above %d", window, longest)
@@ -80,14 +93,15 @@ class RandomWindowDataset(Dataset):
         return self.num_draws
 
     def __getitem__(self, index: int) -> dict:
-        """Window `index`: "image" `(window, 1, h, w)` in [0, 1], "stride", "first" and "patient"."""
+        """Window `index`: "image" `(window, 1, h, w)` in [0, 1], "stride" (0: still), "first" and "patient"."""
         rng = np.random.default_rng([self.seed, index])
         pullback = int(rng.choice(len(self._shares), p=self._shares))
         usable = self.pullbacks.ranges[pullback]
         spans = {stride: (self.window - 1) * stride + 1 for stride in self.strides}
-        stride = int(rng.choice([s for s, span in spans.items() if span <= len(usable)]))
-        first = usable.start + int(rng.integers(len(usable) - spans[stride] + 1))
-        indices = range(first, first + spans[stride], stride)
+        fitting = [s for s, span in spans.items() if span <= len(usable)]
+        stride = int(rng.choice(fitting)) if fitting else 0
+        first = usable.start + int(rng.integers(len(usable) - stride * (self.window - 1)))
+        indices = [first + stride * step for step in range(self.window)]
         frames = self.pullbacks.field(pullback, indices, rng.random(2))
         coordinates = self.pullbacks.cache.info(self.pullbacks.paths[pullback]).coordinates
         item = {"image": torch.from_numpy(frames), "coordinates": coordinates}

@@ -67,8 +67,12 @@ class MotionNetwork(nn.Module):
         if num_neighbours not in (2, 4):
             raise ValueError(f"num_neighbours is 2 or 4, got {num_neighbours!r}.")
         norm = ("group", {"num_groups": norm_num_groups})
-        self.motion = BasicUNet(2, 4 * num_neighbours + 1, 5, tuple(motion_features), norm=norm, upsample="nontrainable")
-        self.residual = BasicUNet(2, 4 * (num_neighbours + 7) + 1, 8, tuple(residual_features), norm=norm, upsample="nontrainable")
+        self.motion = BasicUNet(
+            2, 4 * num_neighbours + 1, 5, tuple(motion_features), norm=norm, upsample="nontrainable"
+        )
+        self.residual = BasicUNet(
+            2, 4 * (num_neighbours + 7) + 1, 8, tuple(residual_features), norm=norm, upsample="nontrainable"
+        )
         self.num_neighbours, self.divisor = num_neighbours, 32
         for head in (self.motion.final_conv, self.residual.final_conv):
             nn.init.zeros_(head.weight)

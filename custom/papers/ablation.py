@@ -8,11 +8,12 @@
     python -m custom.evaluation paper motion_ingredients --output_dir OUT --data DATA [--budget demo|small|default]
 
 The first is the paper's Table 2, whose four rows are followed by what moves first: the motion network's guess as the
-denoiser's start, then its field for the decoder's features too. The second goes the same way from CaLID as published; the
-third asks what data, neighbours and augmentation are worth to the motion network.
+denoiser's start, then its field for the decoder's features too. The second goes the same way from CaLID as published.
+The third asks what data, neighbours and augmentation are worth to the motion network.
 
-Each row is a handful of options over the bundle's `train.json`, trained from scratch (same seed and steps) and measured by `evaluate.json`. Finished rows are kept and a killed row goes on from its last epoch.
-Any other option of the two configs may follow, such as `--crop_size "[128,128]"`; it applies to every row.
+Each row is a handful of options over the bundle's `train.json`, trained from scratch (same seed and steps) and measured
+by `evaluate.json`. Finished rows are kept and a killed row goes on from its last epoch. Any other option of the two
+configs may follow, such as `--crop_size "[128,128]"`; it applies to every row.
 """
 
 from __future__ import annotations

@@ -75,6 +75,25 @@ def test_short_pullback_uses_strides_that_fit_and_range_is_kept(tmp_path, caplog
     assert caplog.messages == ["--strides: no pullback holds 7 frames at strides above 2"]
 
 
+def test_pullbacks_shorter_than_a_window_are_refused_left_out_or_stand_still(tmp_path):
+    frames = {name: write_pullback(tmp_path / f"{name}.nii.gz", (16, 24, n)) for name, n in (("few", 3), ("all", 9))}
+    items = [{"image": tmp_path / f"{name}.nii.gz", "patient": name} for name in frames]
+    with pytest.raises(InputError, match="3 usable frames"):
+        RandomWindowDataset(items, 60, crop_size=(16, 24))
+    with pytest.raises(InputError, match="choose from refuse, skip, still"):
+        RandomWindowDataset(items, 60, crop_size=(16, 24), short="leave")
+    skipping = RandomWindowDataset(items, 60, crop_size=(16, 24), short="skip")
+    assert {skipping[i]["patient"] for i in range(60)} == {"all"}
+    with pytest.raises(InputError, match="3 usable frames"):
+        RandomWindowDataset(items[:1], 60, crop_size=(16, 24), short="skip")
+    still = RandomWindowDataset(items, 60, crop_size=(16, 24), short="still")
+    drawn = [still[i] for i in range(60)]
+    seen = {(item["first"], item["stride"]) for item in drawn if item["patient"] == "few"}
+    assert seen == {(0, 0), (1, 0), (2, 0)} and {item["patient"] for item in drawn} == {"few", "all"}
+    item = next(item for item in drawn if item["patient"] == "few")
+    assert (item["image"] == torch.from_numpy(frames["few"][..., item["first"]] / np.float32(255))).all()
+
+
 @pytest.mark.parametrize(
     "options, words",
     [({"crop_size": (64, 64)}, "smaller --crop_size"), ({"window": 13, "crop_size": (8, 8)}, "12 usable frames")],

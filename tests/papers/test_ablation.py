@@ -16,6 +16,7 @@ from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
 from monai.bundle.scripts import update_kwargs
 
+from custom.command_line import check_options
 from custom.errors import InputError
 from custom.papers import ablation
 from custom.papers.ablation_rows import ABLATIONS
@@ -72,6 +73,8 @@ def test_the_configs_have_every_option_of_the_commands(variants, budget, tmp_pat
         own = {"config_file", "output_dir", "checkpoint", *variants.evaluation}
         assert set(evaluation) == own | {*row.options, *options}
         assert evaluation["config_file"].count(".json") == 2 and training["config_file"].endswith("train.json")
+        for command in ablation.commands(variants, row, tmp_path, options):
+            check_options(["monai.bundle", *command[3:]])
         for config, given in ((ablation.TRAIN, training), (ablation.EVALUATE, evaluation)):
             parser = ConfigParser()
             parser.read_config([Path(bundle_root(variants.bundle)) / "configs" / name for name in config])
@@ -105,7 +108,9 @@ def parsed(row, options):
 
 
 def test_rows_of_the_motion_network_train_on_what_they_say(tmp_path):
-    entries = [{"image": f"{source}/{k}.nii.gz", "patient": f"{source}{k}"} for source in MOTION.sources for k in (1, 2)]
+    entries = [
+        {"image": f"{source}/{k}.nii.gz", "patient": f"{source}{k}"} for source in MOTION.sources for k in (1, 2)
+    ]
     for entry in entries:
         (tmp_path / entry["image"]).parent.mkdir(exist_ok=True)
         (tmp_path / entry["image"]).touch()
@@ -119,7 +124,11 @@ def test_rows_of_the_motion_network_train_on_what_they_say(tmp_path):
         kinds = {type(change).__name__ for change in parser.get_parsed_content("train#preprocessing").transforms}
         left_out[row.name.removeprefix("all, without ")] = kinds
     assert sources["all"] == set(MOTION.sources) and sources["real"] == {"real", "cine"}
-    assert (sources["drawn"], sources["scanned"], sources["simulated"]) == ({"phantom"}, {"hearts"}, {"phantom", "hearts"})
+    assert (sources["drawn"], sources["scanned"], sources["simulated"]) == (
+        {"phantom"},
+        {"hearts"},
+        {"phantom", "hearts"},
+    )
     whole = left_out[MOTION.rows[0].name]
     gone = {"flips": "Flip", "quarter turns": "Rotate90", "reversed order": "ReverseSlices", "affine maps": "Affine"}
     gone |= {"bias field": "BiasField", "gamma": "AdjustContrast", "gain": "ScaleIntensity"}
