@@ -22,6 +22,7 @@ import torch
 from monai.inferers import Inferer
 from monai.utils import convert_to_tensor
 
+from custom.command_line import is_on
 from custom.geometry import dense_count, factor_for_spacing
 from custom.inferers.dense import Dense, DenseFrame, Moments
 from custom.inferers.gap_filling import fill_gaps
@@ -70,7 +71,7 @@ class GapInferer(Inferer):
         self.num_samples = num_samples
         self.seed = seed
         self.axis = axis
-        self.amp = amp
+        self.amp = is_on(amp)
         self.cudnn_benchmark = cudnn_benchmark
 
     def validate(self, network: Interpolator | None = None) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from custom.command_line import is_on
 from custom.diffusion.ddim import ddim_invert, ddim_sample, to_epsilon
 from custom.diffusion.interpolation import slerp
 from custom.diffusion.schedules import inversion_pairs, timestep_pairs
@@ -84,8 +85,8 @@ class CaLID(LatentMidpoint):
         }
         denoiser = build_part(denoiser, NeighbourDenoiser, **of_codec, **self.denoiser_defaults)
         super().__init__(autoencoder, denoiser, resampling, tile_size, tile_overlap, batch_size)
-        self.num_inference_steps, self.refine, self.eta = num_inference_steps, refine, eta
-        self.inversion_condition, self.slerp_per_phase = inversion_condition, slerp_per_phase
+        self.num_inference_steps, self.refine, self.eta = num_inference_steps, is_on(refine), eta
+        self.inversion_condition, self.slerp_per_phase = inversion_condition, is_on(slerp_per_phase)
         self.realism = realism
         self.prediction_type = prediction_type
 

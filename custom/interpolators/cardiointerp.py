@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from custom.command_line import is_on
 from custom.diffusion.ddim import add_noise, ddim_sample, to_epsilon
 from custom.diffusion.guidance import guide
 from custom.diffusion.schedules import timestep_pairs
@@ -82,7 +83,7 @@ class CardioInterp(ToldByPrediction, LatentInterpolator):
         denoiser = build_part(denoiser, MaskedVideoDenoiser, latent_channels=autoencoder.latent_channels, prior=prior)
         super().__init__(autoencoder, denoiser, tile_size, tile_overlap, batch_size)
         self.num_inference_steps, self.guidance_weight, self.eta = num_inference_steps, guidance_weight, eta
-        self.realism, self.prediction_type, self.both_ways = realism, prediction_type, both_ways
+        self.realism, self.prediction_type, self.both_ways = realism, prediction_type, is_on(both_ways)
 
     def validate(self) -> None:
         """See `Interpolator.validate`."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from custom.command_line import is_on
 from custom.diffusion.ddim import ddim_invert, ddim_sample, predict_clean, to_epsilon
 from custom.diffusion.interpolation import lerp, slerp
 from custom.diffusion.schedules import alpha_bar_at, alphas_cumprod, betas, inversion_pairs, timestep_pairs
@@ -56,7 +57,7 @@ class DiffAE(Interpolator):
         super().__init__()
         self.denoiser = build_part(denoiser, SemanticDenoiser)
         self.num_inference_steps, self.inversion_steps = num_inference_steps, inversion_steps
-        self.clip_clean, self.batch_size = clip_clean, batch_size
+        self.clip_clean, self.batch_size = is_on(clip_clean), batch_size
         self.schedule = {"kind": "linear", "beta_start": 1e-4, "beta_end": 0.02, **(schedule or {})}
         self.register_buffer("alphas_cumprod", alphas_cumprod(betas(**self.schedule)), persistent=False)
         self._alpha_bars = tuple(self.alphas_cumprod.tolist())

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from custom.command_line import is_on
 from custom.interpolators.base import Interpolator, ToldByPrediction
 from custom.interpolators.turns import whole_turn
 from custom.networks.motion import Motion, MotionNetwork
@@ -52,7 +53,7 @@ class MotionInterpolator(ToldByPrediction, Interpolator):
         super().__init__()
         # On CPUs convolutions of this order of memory take a fifth less time.
         self.network = build_part(network, MotionNetwork).to(memory_format=torch.channels_last)
-        self.num_neighbours, self.both_ways = self.network.num_neighbours, both_ways
+        self.num_neighbours, self.both_ways = self.network.num_neighbours, is_on(both_ways)
         self.batch_size, self.error_scale = batch_size, error_scale
         self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=self.network.divisor)
 
