@@ -13,6 +13,7 @@ from custom.metrics.frechet import FEW_IMAGES
 
 _COMMON = (
     "Intensities in [0, 1], data range 1; SSIM 11 x 11 Gaussian, sigma 1.5. "
+    "Finest detail: what differs from the mean of 3 x 3 pixels, over that of the truth; below 1 an image is smoother. "
     "Brackets: 95 % bootstrap interval over patients. Oracles see the images they are scored on. "
 )
 _PSNR, _LPIPS = Metric("psnr", "PSNR (dB)"), Metric("lpips", "LPIPS", digits=3, better="lower")
@@ -20,6 +21,7 @@ _ST_LPIPS = Metric("st_lpips", "ST-LPIPS", digits=3, better="lower")
 _SSIM_PERCENT, _SSIM = Metric("ssim", "SSIM (%)", scale=100.0), Metric("ssim", "SSIM", digits=3)
 # The predecessor of CaLID's code measured SSIM on [-1, 1] images with data range 1 (B20).
 _SSIM_LEGACY = Metric("ssim_legacy", "SSIM of [-1, 1] images at range 1", digits=3)
+_DETAIL = Metric("detail", "Finest detail (truth = 1)", better="one")
 _ROUGHNESS = Metric("roughness", "Temporal roughness (truth = 1)", better="one")
 
 
@@ -50,7 +52,8 @@ class Modality:
 
 def _oct() -> Modality:
     protocol = "Only frames between the given ones are scored. " + _COMMON
-    metrics = (_PSNR, _SSIM_PERCENT, _LPIPS, _ST_LPIPS, Metric("speckle_psnr", "PSNR, speckle filtered (dB)"))
+    speckle_psnr = Metric("speckle_psnr", "PSNR, speckle filtered (dB)")
+    metrics = (_PSNR, _SSIM_PERCENT, _LPIPS, _ST_LPIPS, speckle_psnr, _DETAIL)
     return Modality("oct", "frame", "pullback", metrics, protocol, has_rfid=False)
 
 
@@ -66,7 +69,7 @@ def _cmr(key: str) -> Modality:
             "Temporal roughness: mean absolute second difference along the heart cycle, over that of the truth; "
         )
         protocol += "above 1 flickers, below 1 is smoothed. "
-    metrics = (_PSNR, _SSIM, _LPIPS, _ST_LPIPS, _SSIM_LEGACY) + ((_ROUGHNESS,) if cine else ())
+    metrics = (_PSNR, _SSIM, _LPIPS, _ST_LPIPS, _DETAIL, _SSIM_LEGACY) + ((_ROUGHNESS,) if cine else ())
     return Modality(key, "slice", "stack", metrics, protocol, has_rfid=True)
 
 

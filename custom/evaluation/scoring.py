@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from custom.metrics.fidelity import legacy_ssim, psnr, speckle_filtered_psnr, ssim
+from custom.metrics.fidelity import detail_ratio, legacy_ssim, psnr, speckle_filtered_psnr, ssim
 from custom.metrics.temporal import roughness_ratio
 
 NOT_AVAILABLE = "not available"
@@ -50,6 +50,7 @@ _IMAGE_MEASURES: dict[str, Lpips] = {
     "ssim": ssim,
     "ssim_legacy": legacy_ssim,
     "speckle_psnr": speckle_filtered_psnr,
+    "detail": detail_ratio,
 }
 
 

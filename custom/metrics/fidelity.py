@@ -10,11 +10,14 @@ clipped first, since no display shows it; the data range is 1, never that of the
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from monai.metrics import PSNRMetric, SSIMMetric
 from scipy.ndimage import gaussian_filter
 
 # Equal images have infinite PSNR, which no mean survives. 100 dB is an RMS error of 1e-5 of the data range.
 PSNR_CAP_DB = 100.0
+_NO_DETAIL = 1e-5
+"""Far below the step of an 8-bit image: a ratio of nothing to nothing is 1."""
 
 
 def psnr(pred: torch.Tensor, target: torch.Tensor, data_range: float = 1.0) -> torch.Tensor:
@@ -95,6 +98,26 @@ def speckle_filtered_psnr(pred: torch.Tensor, target: torch.Tensor, sigma: float
     return psnr(*(_smooth(image, sigma) for image in _clipped(pred, target)))
 
 
+def detail_ratio(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """How sharp predicted images are beside the true ones, whatever they show; below 1 they are smoother.
+
+    The finest detail is what an image differs by from its means of 3 x 3 pixels, as a root mean square. Edges, texture
+    and noise of the acquisition are in it: it says whether an image looks acquired, not whether it is right.
+
+    Args:
+        pred: predicted images, `(B, C, H, W)`, clipped to [0, 1].
+        target: true images, same shape, clipped likewise.
+
+    Returns:
+        `(B,)`; 1 where both are flat.
+
+    Raises:
+        ValueError: shapes differ or are not `(B, C, H, W)`.
+    """
+    made, true = (_finest(image).square().mean(dim=(1, 2, 3)).sqrt() for image in _clipped(pred, target))
+    return (made + _NO_DETAIL) / (true + _NO_DETAIL)
+
+
 def error_map(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Absolute error of each pixel, shape of the inputs, in [0, 1]; inputs are clipped to [0, 1] first.
 
@@ -115,6 +138,10 @@ def _clipped(pred: torch.Tensor, target: torch.Tensor, data_range: float = 1.0) 
 
 def _ssim(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return SSIMMetric(spatial_dims=2, data_range=1.0, win_size=11, kernel_sigma=1.5)(pred, target).flatten()
+
+
+def _finest(image: torch.Tensor) -> torch.Tensor:
+    return image - F.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
 
 
 def _smooth(image: torch.Tensor, sigma: float) -> torch.Tensor:

@@ -19,6 +19,10 @@ from custom.metrics.statistics import PairedDifference, bootstrap_interval, pair
 LEVEL = 0.05
 
 
+_NOT_JUDGED = ("ssim_legacy", "detail")
+"""SSIM once more, as another paper's code measured it; and how sharp an image looks, where repeating one is perfect."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """On one measure at one factor.
@@ -59,7 +63,7 @@ def verdicts(rows: Sequence[Mapping[str, str]], modality: Modality) -> list[Verd
     for factor in sorted(cells):
         for metric in modality.metrics:
             known = all(mine[0][metric.key] != NOT_AVAILABLE for mine in cells[factor].values())
-            if known and metric.key != "ssim_legacy":  # SSIM once more, as another paper's code measured it
+            if known and metric.key not in _NOT_JUDGED:
                 found.append(_verdict(factor, metric, cells[factor]))
     return found
 

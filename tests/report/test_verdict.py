@@ -30,6 +30,7 @@ def rows(method, psnr, kind="method", ssim=0.5, lpips=NOT_AVAILABLE):
         "factor": "2",
         "ssim": str(ssim),
         "ssim_legacy": "0.5",
+        "detail": "0.5",
         "lpips": lpips,
         "st_lpips": lpips,
     }
