@@ -30,8 +30,8 @@ def texture_like(
     """Add, band by band and place by place, what slices lack in strength beside acquired ones.
 
     Args:
-        slices: synthetic, `(N, 1, *space)` in [0, 1]; `space` is `(H, W)`, or `(T, H, W)` for a cine, whose phases have
-            their own noise as acquired ones have.
+        slices: synthetic, `(N, 1, *space)` in [0, 1]; `space` is `(H, W)`, or `(T, H, W)` for a cine, whose texture
+            changes from phase to phase as much as that of the acquired slices, and else stands still.
         beside: the acquired slices on either side, `(N, 2, *space)`.
         realism: share of the missing strength, 0 (the slices as they are) to 1.
         noise: gives standard normal noise like its argument, see `custom.interpolators.latent.noise_of`.
@@ -46,17 +46,31 @@ def texture_like(
         raise ValueError(f"realism must be from 0 to 1, got {realism!r}")
     if realism == 0:
         return slices
-    grain = noise(slices)
-    parts, phases = (slices, beside, grain), slices.shape[2] if slices.ndim == 5 else None
+    parts, phases = [slices, beside, noise(slices)], slices.shape[2] if slices.ndim == 5 else None
     if phases is not None:
-        parts = tuple(part.transpose(1, 2).flatten(0, 1) for part in parts)
-    made, known, grain = parts
-    added = torch.zeros_like(made)
-    for have, wanted, drawn in zip(*(_bands(part) for part in (made, known, grain)), strict=True):
+        parts.append(noise(slices)[:, :, :1].expand_as(slices))  # a grain that all phases share
+        parts = [part.transpose(1, 2).flatten(0, 1) for part in parts]
+    made, added = parts[0], torch.zeros_like(parts[0])
+    for have, wanted, drawn, *still in zip(*(_bands(part) for part in parts), strict=True):
+        if still:
+            share = _changing(wanted.unflatten(0, (-1, phases))).repeat_interleave(phases).view(-1, 1, 1, 1)
+            drawn = share.sqrt() * drawn + (1 - share).sqrt() * still[0]
         missing = (_strength(wanted).mean(1, keepdim=True) - _strength(have)).clamp_min(0)
         added = added + (missing / drawn.square().mean(dim=(1, 2, 3), keepdim=True)).sqrt() * drawn
     textured = (made + realism * added).clamp(0, 1)
     return textured if phases is None else textured.unflatten(0, (-1, phases)).transpose(1, 2)
+
+
+def _changing(cine: torch.Tensor) -> torch.Tensor:
+    """Share of a band `(N, T, c, H, W)` that is new in every phase, `(N,)`: 1 of noise, 0 of what stands still.
+
+    Of independent draws the second difference along the cycle has six times the mean square, of a constant none.
+    """
+    if cine.shape[1] < 3:
+        return cine.new_ones(len(cine))
+    second = cine.roll(1, dims=1) - 2 * cine + cine.roll(-1, dims=1)
+    strength, change = (part.square().flatten(1).mean(1) for part in (cine, second))
+    return (change / (6 * strength).clamp_min(1e-12)).clamp(max=1)
 
 
 def _bands(images: torch.Tensor) -> list[torch.Tensor]:

@@ -44,12 +44,35 @@ def test_it_is_added_where_it_is_missing_and_nowhere_else():
     assert torch.equal(texture_like(made, beside, 0.0, draws), made)
 
 
-def test_the_phases_of_a_cine_have_their_own_grain():
-    made, beside = scene()
-    cine = texture_like(made[:, :, None].repeat(1, 1, 3, 1, 1), beside[:, :, None].repeat(1, 1, 3, 1, 1), 1.0, draws)
-    assert cine.shape == (1, 1, 3, 96, 96)
-    first, second = (cine[:, :, phase] - made for phase in (0, 1))
-    assert abs(torch.corrcoef(torch.stack([first.flatten(), second.flatten()]))[0, 1]) < 0.1
+def cine_of(share, phases=8):
+    """A cine without texture, and acquired slices beside it whose noise is new in every phase to this share."""
+    made, _ = scene()
+    noise = torch.randn(1, 2, phases, 96, 96, generator=torch.Generator().manual_seed(1))
+    noise = share**0.5 * noise + (1 - share) ** 0.5 * noise[:, :, :1].flip(-1)
+    return made[:, :, None].repeat(1, 1, phases, 1, 1), made[:, :, None] + 0.04 * noise
+
+
+def roughness(cine):
+    return (cine.roll(1, 2) - 2 * cine + cine.roll(-1, 2)).square().mean().sqrt()
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25, 0.05])
+def test_a_cine_flickers_as_much_as_those_beside_it(share):
+    generator = torch.Generator().manual_seed(9)
+    made, beside = cine_of(share)
+    cine = texture_like(made, beside, 1.0, lambda like: torch.randn(like.shape, generator=generator))
+    assert cine.shape == made.shape and 0.9 < finest(cine[:, 0]) / finest(beside[:, 0]) < 1.1
+    assert 0.85 < roughness(cine) / roughness(beside) < 1.15
+
+
+def test_texture_stands_still_where_it_does_beside_and_of_two_phases_each_has_its_own():
+    generator = torch.Generator().manual_seed(9)
+    made, beside = cine_of(0.0)
+    cine = texture_like(made, beside, 1.0, lambda like: torch.randn(like.shape, generator=generator))
+    torch.testing.assert_close(cine, cine[:, :, :1].expand_as(cine), atol=1e-5, rtol=0)
+    assert (cine - made).std() > 0.02
+    two = texture_like(made[:, :, :2], beside[:, :, :2], 1.0, lambda like: torch.randn(like.shape, generator=generator))
+    assert abs(torch.corrcoef((two - made[:, :, :2])[0, 0].flatten(1))[0, 1]) < 0.1
 
 
 def test_a_realism_out_of_range_is_told():
