@@ -26,14 +26,13 @@ from monai.bundle import ConfigParser
 from custom.errors import report_input_errors
 from custom.memory import keep_freed_memory
 from custom.paths import check_one_code
+from custom.switches import SWITCHES
 
 RUN_OPTIONS = {
     "run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file",
     "workflow_name", "workflow_type", "properties_path", "bundle_root",
 }  # fmt: skip
 """What `python -m monai.bundle run` takes besides the ids of the config."""
-SWITCHES = {"true": True, "false": False}
-"""The command line of MONAI takes Python's `True`, and hands on JSON's `true` as text: "false" would count as true."""
 EXCLUSIVE = (("factor", "target_spacing"),)
 MAY_BE_EMPTY = ("steps", "dense_factors")
 """Lists of what an evaluation measures besides; empty, it leaves that out."""
@@ -132,11 +131,6 @@ def options_in(arguments: Iterable[str]) -> Iterable[tuple[str, str]]:
             if not equals:
                 value = arguments[place + 1] if place + 1 < len(arguments) else ""
             yield name if "#" in name or "::" in name else name.replace("-", "_"), value
-
-
-def is_on(option: bool | str) -> bool:
-    """Whether a switch is on, as text or not."""
-    return bool(SWITCHES.get(option, option))
 
 
 def use_own_gpu() -> None:

@@ -11,7 +11,7 @@ from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
 from monai.bundle.scripts import update_kwargs
 
-from custom.command_line import check_device, check_options, is_on, start
+from custom.command_line import check_device, check_options, start
 
 PROGRAM = ".../monai/bundle/__main__.py"
 
@@ -74,10 +74,6 @@ def test_text_where_the_config_has_numbers_is_told_before_anything_reads_it(conf
 def test_an_evaluation_may_be_told_to_measure_nothing_besides(config):
     (config / "lists.json").write_text(json.dumps({"dense_factors": [2, 4, 8], "steps": [1, 8]}))
     check_options([PROGRAM, "run", "--config_file", f"{config}/lists.json", "--dense_factors", "[]", "--steps=[]"])
-
-
-def test_a_switch_is_on_as_text_or_not():
-    assert is_on("true") and is_on(True) and not is_on("false") and not is_on(False)
 
 
 def test_other_programs_are_left_alone():

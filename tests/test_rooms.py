@@ -17,7 +17,7 @@ import custom
 ROOT = Path(custom.__file__).parent
 #: Bottom to top. Rooms of one floor may know each other, as long as nothing runs in a circle.
 FLOORS = (
-    {"custom", "errors", "geometry", "memory", "paths", "files", "progress", "version"},
+    {"custom", "errors", "geometry", "memory", "paths", "files", "progress", "switches", "version"},
     {"weights", "metrics", "diffusion", "phantoms", "scans"},
     {"networks"},
     {"interpolators"},

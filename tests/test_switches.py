@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigParser
 
+from custom.switches import is_on
+
 CONFIGS = sorted((Path(__file__).parents[1] / "bundles").glob("*/configs/*.json"))
 NETWORK_SWITCHES = sorted(
     (path, name)
@@ -29,3 +31,7 @@ def test_switches_of_networks_are_what_the_text_says(path, name):
         parser.update({name: written})
         assert getattr(parser.get_parsed_content("network_def"), name) is meant
         parser.parse(reset=True)
+
+
+def test_a_switch_is_on_as_text_or_not():
+    assert is_on("true") and is_on(True) and not is_on("false") and not is_on(False)

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from custom.command_line import is_on
 from custom.data.augmented import Transform, augmented, cropped
 from custom.data.outer import with_outer
 from custom.data.sizes import plane_size, whole_number
 from custom.data.stack_set import StackSet, as_item, cyclic_phases
 from custom.scans.labels import LabelSet, cut_labels
 from custom.scans.nifti import stem
+from custom.switches import is_on
 
 
 class RandomTripletDataset(Dataset):

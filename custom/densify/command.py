@@ -101,12 +101,12 @@ def densify(
     from tqdm import tqdm  # not before it is known what for: PyTorch takes seconds
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    from custom.command_line import is_on
     from custom.densify.method import interpolator_for
     from custom.densify.run import Run
     from custom.importers.prepared import Preparer
     from custom.inferers.claims import Claims
     from custom.scans.nifti import check_output_dir
+    from custom.switches import is_on
 
     evaluators = {
         kind: interpolator_for(kind, method, factor, spacing, options)

@@ -22,7 +22,6 @@ import torch
 from monai.inferers import Inferer
 from monai.utils import convert_to_tensor
 
-from custom.command_line import is_on
 from custom.geometry import dense_count, factor_for_spacing
 from custom.inferers.dense import Dense, DenseFrame, Moments
 from custom.inferers.gap_filling import fill_gaps
@@ -32,6 +31,7 @@ from custom.interpolators.base import ANYWHERE, Interpolator
 from custom.networks.batching import BatchSize
 from custom.networks.precision import has_bfloat16
 from custom.progress import EvenProgress
+from custom.switches import is_on
 from custom.transforms.layout import slice_axis, slice_spacing, slices_first
 
 

@@ -27,7 +27,6 @@ from monai.transforms import Compose
 from monai.utils import CommonKeys as Keys
 from tqdm import tqdm
 
-from custom.command_line import is_on
 from custom.errors import InputError
 from custom.geometry import dense_count, factor_for_spacing
 from custom.inferers.confidence import Confidence
@@ -42,6 +41,7 @@ from custom.scans.nifti import stem
 from custom.scans.provenance import sha256_of
 from custom.scans.scan import Scan
 from custom.scans.scans import can_be_cut
+from custom.switches import is_on
 from custom.transforms.grid import DenseGridd
 from custom.transforms.intensity import RestoreIntensityd, UnitIntensityd
 from custom.transforms.load import SLICES, LoadScand

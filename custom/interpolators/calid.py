@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from custom.command_line import is_on
 from custom.diffusion.ddim import ddim_invert, ddim_sample, to_epsilon
 from custom.diffusion.interpolation import slerp
 from custom.diffusion.schedules import inversion_pairs, timestep_pairs
@@ -20,6 +19,7 @@ from custom.interpolators.latent_midpoint import MOVING_CODEC, Between, LatentMi
 from custom.networks.neighbour_denoiser import NeighbourDenoiser, Pair
 from custom.networks.parts import build_part
 from custom.networks.slice_autoencoder import SliceAutoencoder
+from custom.switches import is_on
 
 
 class CaLID(LatentMidpoint):

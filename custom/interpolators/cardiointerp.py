@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from custom.command_line import is_on
 from custom.diffusion.ddim import add_noise, ddim_sample, to_epsilon
 from custom.diffusion.guidance import guide
 from custom.diffusion.schedules import timestep_pairs
@@ -24,6 +23,7 @@ from custom.networks.motion_view import View
 from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
 from custom.networks.video_denoiser import MaskedVideoDenoiser
+from custom.switches import is_on
 
 _SPECKLE = 0x5BEC
 """Set apart from the seeds of latents: those of the speckle."""

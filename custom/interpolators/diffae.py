@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from custom.command_line import is_on
 from custom.diffusion.ddim import ddim_invert, ddim_sample, predict_clean, to_epsilon
 from custom.diffusion.interpolation import lerp, slerp
 from custom.diffusion.schedules import alpha_bar_at, alphas_cumprod, betas, inversion_pairs, timestep_pairs
@@ -18,6 +17,7 @@ from custom.interpolators.base import Interpolator, central_pair, check_steps
 from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
 from custom.networks.semantic_encoder import SemanticDenoiser
+from custom.switches import is_on
 
 #: The size of slice that `batch_size` counts.
 _USUAL_PIXELS = 128 * 128

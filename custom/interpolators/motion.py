@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from custom.command_line import is_on
 from custom.interpolators.base import Interpolator, ToldByPrediction
 from custom.interpolators.turns import whole_turn
 from custom.networks.motion import Motion, MotionNetwork
 from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
 from custom.networks.tiling import FrameTiler
+from custom.switches import is_on
 
 TURN_MARGIN = 64
 """Rows of the far side that a polar frame is continued with: about what the networks see to either side."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from custom.command_line import is_on
+from custom.switches import is_on
 
 
 def of_stack(on: bool | str) -> Callable[..., Any] | None:

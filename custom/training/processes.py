@@ -13,8 +13,8 @@ import torch
 from monai.utils import set_determinism
 from torch import nn
 
-from custom.command_line import is_on
 from custom.data.sizes import whole_number
+from custom.switches import is_on
 
 
 def fix_randomness(seed: int, cudnn_benchmark: bool = False) -> None:

@@ -18,8 +18,9 @@ import ignite.distributed as idist
 import torch
 from torch import nn
 
-from custom.command_line import is_on, options_in
+from custom.command_line import options_in
 from custom.data.sizes import check_item_size, whole_number
+from custom.switches import is_on
 from custom.training.processes import shared
 from custom.training.progress_log import ProgressLog
 from custom.training.stage_checkpoint import StageCheckpoint

@@ -10,6 +10,15 @@ import subprocess
 
 import pytest
 
+WATCH = """<script>
+const NativeImage = window.Image, pictures = [];
+window.Image = function () { const picture = new NativeImage(); pictures.push(picture); return picture; };
+function whenDrawn(act) {
+  if (pictures.length && pictures.every(picture => picture.complete)) act(); else setTimeout(() => whenDrawn(act), 20);
+}
+</script>"""
+"""On a busy machine a picture may take longer to be read than the page's own time runs: a script waits for them."""
+
 
 @pytest.fixture(scope="session")
 def look(tmp_path_factory):
@@ -20,12 +29,14 @@ def look(tmp_path_factory):
     profile = tmp_path_factory.mktemp("chromium")
 
     def act(page, script="", fragment=""):
-        told = f"<script>window.addEventListener('load', () => setTimeout(() => {{{script}}}, 300));</script></body>"
+        told = f"<script>window.addEventListener('load', () => setTimeout(() => whenDrawn(() => {{{script}}}), 300));"
         copy = page.with_name("acted.html")
-        copy.write_text(page.read_text().replace("</body>", told))
+        copy.write_text(
+            page.read_text().replace("<script", WATCH + "<script", 1).replace("</body>", told + "</script></body>")
+        )
         done = subprocess.run(
             [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
-             "--window-size=1400,1200", "--virtual-time-budget=4000", "--dump-dom", f"file://{copy}{fragment}"],
+             "--window-size=1400,1200", "--virtual-time-budget=20000", "--dump-dom", f"file://{copy}{fragment}"],
             capture_output=True, text=True, timeout=180,
         )  # fmt: skip
         copy.unlink()
