@@ -21,6 +21,7 @@ from custom.packaging.pack import pack_bundle
 from custom.paths import bundle_root
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+VERSION = json.loads((Path(bundle_root("motion")) / "configs" / "metadata.json").read_text())["version"]
 #: Run before anything else: forgets the repository, which is installed here, editable.
 FORGET = f"""
 import sys
@@ -51,7 +52,7 @@ def run(code, cwd):
 
 def test_the_same_bytes_twice(package, tmp_path):
     again = pack_bundle(bundle_root("motion"), tmp_path / "new")
-    assert again.name == "motion_v0.1.0.zip" and again.read_bytes() == package["motion"].read_bytes()
+    assert again.name == f"motion_v{VERSION}.zip" and again.read_bytes() == package["motion"].read_bytes()
 
 
 def test_a_package_holds_the_bundle_and_the_code_that_it_needs(package):
@@ -129,8 +130,8 @@ for folder, name in (("a", "motion"), ("b", "flavr_oct"), ("c", "motion")):
         ),
         (
             "configs/metadata.json",
-            ('"version": "0.1.0"', '"version": "0.2.0"'),
-            "version 0.2.0 has no entry in changelog",
+            (f'"version": "{VERSION}"', '"version": "99.0.0"'),
+            "version 99.0.0 has no entry in changelog",
         ),
         ("configs/metadata.json", ('"nibabel": "5.4.2",', ""), "required_packages_version lacks nibabel"),
         ("configs/inference.json", ('"seed": 0', '"seed": "/home/me/seed"'), "holds a path of one machine"),
@@ -153,7 +154,7 @@ def test_the_command_does_the_others_and_says_what_failed(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["no_such", "motion"], output_dir=str(tmp_path))
     said = capsys.readouterr().out.splitlines()
-    assert stop.value.code == 1 and [path.name for path in tmp_path.iterdir()] == ["motion_v0.1.0.zip"]
+    assert stop.value.code == 1 and [path.name for path in tmp_path.iterdir()] == [f"motion_v{VERSION}.zip"]
     assert "no_such: is no bundle; choose from calid," in said[0] and "sha1" in said[1]
 
 
