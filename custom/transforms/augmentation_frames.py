@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, RandomizableTransform
 
+from custom.metrics.speckle import KNEE
 from custom.transforms.augmentation_polar import RandPolard, between_rows
 
 
@@ -117,6 +118,53 @@ class RandSideBranchd(RandPolard):
         shade = np.clip((open_by - distance) / max(0.1 * half, 1), 0, 1)
         kept = torch.as_tensor(1 - strength * shade, dtype=frames.dtype)[:, :, None]
         return torch.cat([frames[:, :, :begins], frames[:, :, begins:] * kept], dim=2)
+
+
+class RandBloodd(RandPolard):
+    """Leave blood in the lumen: a haze at the catheter, on one side or all around, that dims what lies behind it.
+
+    Blood that the flush did not clear scatters: it has speckle of its own, new in every frame, under the logarithm of
+    the display (`custom.metrics.speckle`), and less of it the farther from the catheter.
+
+    Args:
+        keys: items `(frames, A-lines, depths)`.
+        level: least and most strength at the catheter, in amplitudes at which the display begins to bend.
+        width: least and most part of the circle that it fills.
+        reach: least and most depth at which it is down to a third, as a share of an A-line.
+        dimming: least and most share of the light that it takes from what lies behind.
+        prob: of blood.
+        allow_missing_keys: do not complain of an absent key.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        level: Sequence[float] = (0.5, 6.0),
+        width: Sequence[float] = (0.2, 1.0),
+        reach: Sequence[float] = (0.15, 0.5),
+        dimming: Sequence[float] = (0.0, 0.5),
+        prob: float = 0.1,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, prob, allow_missing_keys)
+        self.level, self.width, self.reach, self.dimming = (tuple(x) for x in (level, width, reach, dimming))
+
+    def _draw(self, rows: int, depths: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """Amplitude of the blood and share of the light that is left, `(rows, depths)`, and the seed of its speckle."""
+        distance = np.abs((np.arange(rows) - self.R.uniform(0, rows) + rows / 2) % rows - rows / 2)
+        half = 0.5 * rows * self.R.uniform(*self.width)
+        there = np.clip(2 * (1 - distance / half), 0, 1)[:, None]  # full in the inner half of the sector
+        depth = np.arange(depths) / depths / self.R.uniform(*self.reach)
+        haze = self.R.uniform(*self.level) * there * np.exp(-depth)
+        left = 1 - self.R.uniform(*self.dimming) * there * (1 - np.exp(-depth))
+        return haze, left, int(self.R.randint(2**31))
+
+    def _change(self, frames: torch.Tensor, drawn: tuple[np.ndarray, np.ndarray, int]) -> torch.Tensor:
+        haze, left, seed = drawn
+        speckle = np.random.default_rng(seed).standard_normal((2, *frames.shape))
+        scattered = torch.from_numpy(haze * speckle).to(frames.dtype)
+        tissue = torch.expm1(frames / KNEE) * torch.as_tensor(left, dtype=frames.dtype)
+        return (KNEE * torch.log1p(torch.hypot(tissue + scattered[0], scattered[1]))).clip(0, 1)
 
 
 class RandJumpFramesd(RandPolard):

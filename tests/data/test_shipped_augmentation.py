@@ -18,7 +18,14 @@ CONFIGS = sorted((Path(__file__).parents[2] / "bundles").glob("*/configs/train.j
 LISTS = [
     (path, stage) for path in CONFIGS for stage in ("train", "in_plane") if stage in ConfigParser.load_config_file(path)
 ]
-DIFFERENT = ("RandGaussianNoised", "RandNoiseFloord", "RandTurnFramesd", "RandJumpFramesd", "RandSideBranchd")
+DIFFERENT = (
+    "RandGaussianNoised",
+    "RandNoiseFloord",
+    "RandTurnFramesd",
+    "RandJumpFramesd",
+    "RandSideBranchd",
+    "RandBloodd",
+)
 """What changes every frame by itself, as scanners and vessels do; tested with the transforms."""
 
 

@@ -8,6 +8,7 @@ import torch
 from monai.data import MetaTensor
 
 from custom.transforms.augmentation_frames import (
+    RandBloodd,
     RandJumpFramesd,
     RandResamplePolard,
     RandSideBranchd,
@@ -16,7 +17,7 @@ from custom.transforms.augmentation_frames import (
 )
 from custom.transforms.augmentation_intensity import RandNoiseFloord
 
-POLAR = (RandTurnFramesd, RandJumpFramesd, RandResamplePolard, RandSideBranchd)
+POLAR = (RandTurnFramesd, RandJumpFramesd, RandResamplePolard, RandSideBranchd, RandBloodd)
 
 
 @pytest.fixture
@@ -123,3 +124,21 @@ def test_noise_is_seen_in_the_dark(frames):
     dark, bright = (noise({"image": torch.full((2, 100, 100), gray)})["image"] for gray in (0.0, 0.5))
     assert dark.mean() > 0.03 and bright.mean() == pytest.approx(0.5, abs=0.002) and bright.std() < 0.3 * dark.std()
     assert not torch.equal(dark[0], dark[1])
+
+
+def test_blood_glows_at_the_catheter_with_its_own_speckle_and_dims_what_lies_behind():
+    wall = torch.zeros(7, 180, 160)
+    wall[..., 100:] = 0.5
+    blood = RandBloodd("image", level=(0.5, 0.5), width=(1.0, 1.0), reach=(0.2, 0.2), dimming=(0.4, 0.4), prob=1.0)
+    seen = blood.set_random_state(seed=1)(polar(wall))["image"]
+    middle = int(seen[..., :20].mean(dim=(0, 2)).argmax())
+    rows = torch.arange(middle - 20, middle + 20) % 180  # well inside the sector
+    near, far = seen[:, rows, :10], seen[:, rows, 80:100]
+    assert near.mean() > 5 * far.mean() > 0
+    grain = near - near.mean(0)
+    first, second = grain[0].flatten(), grain[1].flatten()
+    assert abs(torch.corrcoef(torch.stack([first, second]))[0, 1]) < 0.35, "new in every frame"
+    opposite = (rows + 90) % 180
+    assert seen[:, rows, 120:].mean() < 0.95 * 0.5 and seen[:, opposite, 120:].mean() > 0.45
+    clear = RandBloodd("image", level=(0, 0), dimming=(0, 0), prob=1.0)
+    torch.testing.assert_close(clear(polar(wall))["image"], wall, atol=1e-6, rtol=0)
