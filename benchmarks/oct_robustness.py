@@ -40,6 +40,7 @@ def robustness(
     max_windows: int | None = None,
     baseline: str = "Linear",
     seed: int = 0,
+    blood: bool = False,
 ) -> None:
     """Measure, print and write `OUT/robustness.md`.
 
@@ -54,6 +55,7 @@ def robustness(
         max_windows: gaps of a scene at most; all by default.
         baseline: label of the method that the others are compared with.
         seed: of stochastic methods.
+        blood: put simulated blood into the polar samplings, truth included (`custom.evaluation.scenes.BLOOD`).
 
     Raises:
         InputError: no such file, frames, method or sampling; a bundle without weights.
@@ -64,7 +66,7 @@ def robustness(
         _ = method.fingerprint  # missing weights are told before any work
     names = samplings.split(",") if isinstance(samplings, str) else samplings
     first, last = frame_range(range)
-    scenes = real_scenes(frames, first, last, names) | phantom_scenes(phantoms)
+    scenes = real_scenes(frames, first, last, names, blood) | phantom_scenes(phantoms)
     factors = [factors] if isinstance(factors, int) else list(factors)
     cells = measure_cells(scenes, found, output_dir, factors, max_windows, seed)
     page = robustness_page(cells, scenes, baseline, f"{Path(frames).name}, frames {first} to {last}")

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from custom.errors import InputError
 from custom.evaluation.oct_sampling import SAMPLINGS, read_frames
@@ -20,9 +21,13 @@ from custom.metrics.speckle import despeckled
 from custom.phantoms.dataset import patient_seed
 from custom.phantoms.oct import Label, OctPhantomConfig, simulate_pullback
 from custom.scans.coordinates import cartesian_to_polar
+from custom.transforms.augmentation_frames import RandBloodd
 
 DENSE = 6
 """Frames of a phantom per frame pitch: its truth between two acquired frames is known at any factor of it."""
+
+BLOOD = {"level": (3.0, 3.0), "width": (0.6, 0.6), "reach": (0.3, 0.3), "dimming": (0.3, 0.3)}
+"""How much, see `RandBloodd`: a haze over half of the lumen, well seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +72,13 @@ class Scene:
         return frames if self.polar else cartesian_to_polar(frames.transpose(1, 2, 0)).transpose(2, 0, 1)
 
 
-def real_scenes(path: str | Path, first: int, last: int, samplings: Iterable[str] | None = None) -> dict[str, Scene]:
+def real_scenes(
+    path: str | Path, first: int, last: int, samplings: Iterable[str] | None = None, blood: bool = False
+) -> dict[str, Scene]:
     """Frames of a pullback, by numbers from 1 on, in each of the samplings, named as in `SAMPLINGS`.
+
+    With `blood` there is some in the lumen, the same `BLOOD` in every polar frame, with speckle of its own; Cartesian
+    samplings are left out.
 
     Raises:
         InputError: no such sampling, file or frames.
@@ -82,9 +92,15 @@ def real_scenes(path: str | Path, first: int, last: int, samplings: Iterable[str
     scenes = {}
     for name in names:
         sampling = SAMPLINGS[name]
-        sampled = sampling(frames).transpose(2, 0, 1).astype(np.float32) / 255
+        if blood and not sampling.polar:
+            continue
+        sampled = np.ascontiguousarray(sampling(frames).transpose(2, 0, 1).astype(np.float32) / 255)
+        if blood:
+            item = {"image": torch.from_numpy(sampled), "coordinates": "polar"}
+            sampled = RandBloodd("image", **BLOOD, prob=1.0).set_random_state(seed=0)(item)["image"].numpy()
         from_axis = sampling.depths is None or sampling.depths[0] == 0
-        scenes[name] = Scene(sampling.label, np.ascontiguousarray(sampled), sampling.polar, from_axis)
+        label = f"{sampling.label}, blood" if blood else sampling.label
+        scenes[name] = Scene(label, sampled, sampling.polar, from_axis)
     return scenes
 
 

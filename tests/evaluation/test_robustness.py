@@ -120,6 +120,16 @@ def test_frames_are_the_same_vessel_in_every_sampling(exported):
     assert [scene.contours is None for scene in scenes.values()] == [False, True]
 
 
+def test_blood_fills_polar_lumens_and_is_another_scene(exported):
+    clear = real_scenes(exported, 1, 8, ["polar_256_near", "cartesian_375"])
+    bloody = real_scenes(exported, 1, 8, ["polar_256_near", "cartesian_375"], blood=True)
+    assert list(bloody) == ["polar_256_near"] and bloody["polar_256_near"].label.endswith(", blood")
+    one, other = (scenes["polar_256_near"] for scenes in (clear, bloody))
+    assert one.fingerprint != other.fingerprint and other.frames.dtype == np.float32
+    lumen = (slice(None), slice(None), slice(20, 60))  # before the wall, at a third of the radius
+    assert other.frames[lumen].mean() > one.frames[lumen].mean() + 0.02
+
+
 def test_what_is_not_there_is_told(exported, tmp_path):
     with pytest.raises(InputError, match="has frames 1 to 8, not 5 to 9"):
         read_frames(exported, 5, 9)
