@@ -118,7 +118,7 @@ ABLATIONS = {
         {"evaluator#variants": {"CaLID": {}}, "evaluator#num_samples": {}, "evaluator#stepped": [], "steps": []},
     ),
     "motion": Ablation(
-        "motion", "What each ingredient of the motion network's training brings", "Motion", "Linear", 2,
+        "motion", "What each ingredient of the motion network's training brings", "Motion", "Pixel average", 2,
         (
             Row("all: real stacks and cines, hearts of drawn and of scanned shapes", "all", {}),
             Row("the same, another seed", "seed", {"seed": 1}),
