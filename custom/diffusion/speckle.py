@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from custom.metrics.speckle import KNEE, SpeckleStatistics, speckle_statistics
+from custom.metrics.speckle import SpeckleStatistics, amplitudes, displayed, speckle_statistics
 
 FADES_IN = 0.05, 0.12
 """Local means between which speckle sets in: below is the floor of the display's noise, which is left alone."""
@@ -49,7 +49,7 @@ def add_speckle(
     low, high = FADES_IN
     tissue = ((_local_mean(frames) - low) / (high - low)).clamp(0, 1)
     factor = (contrast.view(-1, 1, 1, 1) * tissue * noise).exp()
-    speckled = (KNEE * torch.log1p(torch.expm1(frames / KNEE) * factor)).clamp(0, 1)
+    speckled = displayed(amplitudes(frames) * factor)
     return torch.where(factor == 1, frames, speckled)
 
 

@@ -15,6 +15,8 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
+from custom.metrics.temporal import second_difference
+
 WINDOWS = (3, 7, 15)
 """Edges in pixels of the box means between which the bands lie, the finest first."""
 AROUND = 21
@@ -46,15 +48,17 @@ def texture_like(
         raise ValueError(f"realism must be from 0 to 1, got {realism!r}")
     if realism == 0:
         return slices
-    parts, phases = [slices, beside, noise(slices)], slices.shape[2] if slices.ndim == 5 else None
+    parts, still = [slices, beside, noise(slices)], None
+    phases = slices.shape[2] if slices.ndim == 5 else None
     if phases is not None:
-        parts.append(noise(slices)[:, :, :1].expand_as(slices))  # a grain that all phases share
+        still = _bands(noise(slices)[:, :, 0])  # a grain that all phases share
         parts = [part.transpose(1, 2).flatten(0, 1) for part in parts]
     made, added = parts[0], torch.zeros_like(parts[0])
-    for have, wanted, drawn, *still in zip(*(_bands(part) for part in parts), strict=True):
-        if still:
-            share = _changing(wanted.unflatten(0, (-1, phases))).repeat_interleave(phases).view(-1, 1, 1, 1)
-            drawn = share.sqrt() * drawn + (1 - share).sqrt() * still[0]
+    for band, (have, wanted, drawn) in enumerate(zip(*(_bands(part) for part in parts), strict=True)):
+        if still is not None:
+            share = _changing(wanted.unflatten(0, (-1, phases))).view(-1, 1, 1, 1, 1)
+            mixed = share.sqrt() * drawn.unflatten(0, (-1, phases)) + (1 - share).sqrt() * still[band][:, None]
+            drawn = mixed.flatten(0, 1)
         missing = (_strength(wanted).mean(1, keepdim=True) - _strength(have)).clamp_min(0)
         added = added + (missing / drawn.square().mean(dim=(1, 2, 3), keepdim=True)).sqrt() * drawn
     textured = (made + realism * added).clamp(0, 1)
@@ -68,8 +72,7 @@ def _changing(cine: torch.Tensor) -> torch.Tensor:
     """
     if cine.shape[1] < 3:
         return cine.new_ones(len(cine))
-    second = cine.roll(1, dims=1) - 2 * cine + cine.roll(-1, dims=1)
-    strength, change = (part.square().flatten(1).mean(1) for part in (cine, second))
+    strength, change = (part.square().flatten(1).mean(1) for part in (cine, second_difference(cine, 1)))
     return (change / (6 * strength).clamp_min(1e-12)).clamp(max=1)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.ndimage import gaussian_filter
 from skimage.restoration import denoise_nl_means
 
@@ -47,6 +48,16 @@ class SpeckleStatistics:
 
 REAL = SpeckleStatistics(contrast=0.387, axial=2.33, lateral=1.42)
 """Of real frames, see above; the average of two of them has a contrast of 0.28. A test measures it again."""
+
+
+def amplitudes(frames: torch.Tensor) -> torch.Tensor:
+    """Of the light under the logarithm of the display, in units at which that begins to bend; frames in [0, 1]."""
+    return torch.expm1(frames / KNEE)
+
+
+def displayed(amplitude: torch.Tensor) -> torch.Tensor:
+    """Frames in [0, 1] of `amplitudes`."""
+    return (KNEE * torch.log1p(amplitude)).clamp(0, 1)
 
 
 def speckle_statistics(frames: np.ndarray) -> SpeckleStatistics:

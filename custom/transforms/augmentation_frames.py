@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, RandomizableTransform
 
-from custom.metrics.speckle import KNEE
-from custom.transforms.augmentation_polar import RandPolard, between_rows
+from custom.metrics.speckle import amplitudes, displayed
+from custom.transforms.augmentation_polar import RandPolard, between_rows, rows_from, sector
 
 
 class RandTurnFramesd(RandPolard):
@@ -106,7 +106,7 @@ class RandSideBranchd(RandPolard):
     def _draw(self, rows: int, depths: int) -> tuple[np.ndarray, float, int, float, float, float]:
         """Distance of each A-line from its middle, half its width, where it begins, its strength; along the window
         its middle and half its length, both as shares."""
-        distance = np.abs((np.arange(rows) - self.R.uniform(0, rows) + rows / 2) % rows - rows / 2)
+        distance = rows_from(rows, self.R.uniform(0, rows))
         half, begins = 0.5 * rows * self.R.uniform(*self.width), int(depths * self.R.uniform(*self.depth))
         along = self.R.uniform(0, 1), 0.5 * self.R.uniform(*self.length)
         return distance, half, begins, self.R.uniform(*self.strength), *along
@@ -151,9 +151,8 @@ class RandBloodd(RandPolard):
 
     def _draw(self, rows: int, depths: int) -> tuple[np.ndarray, np.ndarray, int]:
         """Amplitude of the blood and share of the light that is left, `(rows, depths)`, and the seed of its speckle."""
-        distance = np.abs((np.arange(rows) - self.R.uniform(0, rows) + rows / 2) % rows - rows / 2)
-        half = 0.5 * rows * self.R.uniform(*self.width)
-        there = np.clip(2 * (1 - distance / half), 0, 1)[:, None]  # full in the inner half of the sector
+        centre, half = self.R.uniform(0, rows), 0.5 * rows * self.R.uniform(*self.width)
+        there = sector(rows, centre, half)[:, None]
         depth = np.arange(depths) / depths / self.R.uniform(*self.reach)
         haze = self.R.uniform(*self.level) * there * np.exp(-depth)
         left = 1 - self.R.uniform(*self.dimming) * there * (1 - np.exp(-depth))
@@ -163,8 +162,8 @@ class RandBloodd(RandPolard):
         haze, left, seed = drawn
         speckle = np.random.default_rng(seed).standard_normal((2, *frames.shape))
         scattered = torch.from_numpy(haze * speckle).to(frames.dtype)
-        tissue = torch.expm1(frames / KNEE) * torch.as_tensor(left, dtype=frames.dtype)
-        return (KNEE * torch.log1p(torch.hypot(tissue + scattered[0], scattered[1]))).clip(0, 1)
+        tissue = amplitudes(frames) * torch.as_tensor(left, dtype=frames.dtype)
+        return displayed(torch.hypot(tissue + scattered[0], scattered[1]))
 
 
 class RandJumpFramesd(RandPolard):

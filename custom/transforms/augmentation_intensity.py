@@ -12,7 +12,7 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, RandomizableTransform
 
-from custom.metrics.speckle import KNEE
+from custom.metrics.speckle import amplitudes, displayed
 
 
 class RandDynamicRanged(RandomizableTransform, MapTransform):
@@ -90,6 +90,5 @@ class RandNoiseFloord(RandomizableTransform, MapTransform):
             for key in self.key_iterator(data):
                 frames = data[key]
                 noise = torch.from_numpy(level * self.R.standard_normal((2, *frames.shape))).to(frames.dtype)
-                amplitude = torch.hypot(torch.expm1(frames / KNEE) + noise[0], noise[1])
-                data[key] = (KNEE * torch.log1p(amplitude)).clip(0, 1)
+                data[key] = displayed(torch.hypot(amplitudes(frames) + noise[0], noise[1]))
         return data

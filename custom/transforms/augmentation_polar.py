@@ -64,6 +64,16 @@ def between_rows(frames: torch.Tensor, places: np.ndarray) -> torch.Tensor:
     return torch.lerp(below, above, share)
 
 
+def rows_from(rows: int, centre: float) -> np.ndarray:
+    """Distance of each A-line from a place on the circle, the shorter way, in A-lines, `(rows,)`."""
+    return np.abs((np.arange(rows) - centre + rows / 2) % rows - rows / 2)
+
+
+def sector(rows: int, centre: float, half: float) -> np.ndarray:
+    """Share of each A-line in a sector, `(rows,)` in [0, 1]: full in its inner half, and gone at its edge."""
+    return np.clip(2 * (1 - rows_from(rows, centre) / half), 0, 1)
+
+
 class RandRollRowsd(RandPolard):
     """Turn the catheter: any A-line may be the first.
 
@@ -142,10 +152,7 @@ class RandGuidewireShadowd(RandPolard):
     def _draw(self, rows: int, depths: int) -> tuple[np.ndarray, int, float]:
         """How much of the shadow falls on each A-line, `(rows,)` in [0, 1], where it begins, and its strength."""
         centre, half = self.R.uniform(0, rows), 0.5 * rows * self.R.uniform(*self.width)
-        distance = np.abs((np.arange(rows) - centre + rows / 2) % rows - rows / 2)
-        # Full in the inner half of the sector, and gone at its edge.
-        shade = np.clip(2 * (1 - distance / half), 0, 1)
-        return shade, int(depths * self.R.uniform(*self.depth)), self.R.uniform(*self.strength)
+        return sector(rows, centre, half), int(depths * self.R.uniform(*self.depth)), self.R.uniform(*self.strength)
 
     def _change(self, frames: torch.Tensor, drawn: tuple[np.ndarray, int, float]) -> torch.Tensor:
         shade, begins, strength = drawn

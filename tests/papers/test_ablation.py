@@ -82,29 +82,24 @@ def test_the_configs_have_every_option_of_the_commands(variants, budget, tmp_pat
             assert {name for name in names if name not in parser and not name.startswith("network_def#")} == set()
 
 
+def parsed(variants, row, options):
+    """`train.json` with a row's options, as MONAI takes them: by Fire, and without those that are None."""
+    parser = ConfigParser()
+    parser.read_config(Path(bundle_root(variants.bundle)) / "configs" / "train.json")
+    typed = flags(ablation.commands(variants, row, Path("out"), options)[0])
+    parser.update(update_kwargs(None, **{name: DefaultParseValue(typed[name]) for name in (*row.options, *options)}))
+    return parser
+
+
 @pytest.mark.parametrize("variants", [OCT, CMR], ids=["cardiointerp", "calid"])
-def test_every_command_makes_the_network_of_its_row(variants, tmp_path):
+def test_every_command_makes_the_network_of_its_row(variants):
     made = set()
     for row in variants.rows:
-        parser = ConfigParser()
-        parser.read_config(Path(bundle_root(variants.bundle)) / "configs" / "train.json")
-        typed = flags(ablation.commands(variants, row, tmp_path, {})[0])
-        # As MONAI takes them: by Fire, and without those that are None.
-        parser.update(update_kwargs(None, **{name: DefaultParseValue(typed[name]) for name in row.options}))
-        network = parser.get_parsed_content("network_def")
+        network = parsed(variants, row, {}).get_parsed_content("network_def")
         wanted = row.options["network_def#autoencoder#motion"]
         assert (network.motion is None) == (wanted is None), row.name
         made.add((network.autoencoder.knows_ends, network.motion is None, network.denoiser.prior, network.realism))
     assert len(made) == {"cardiointerp": 3, "calid": 4}[variants.bundle]
-
-
-def parsed(row, options):
-    """`train.json` of the motion network with the options of a row, as MONAI takes them."""
-    parser = ConfigParser()
-    parser.read_config(Path(bundle_root("motion")) / "configs" / "train.json")
-    typed = flags(ablation.commands(MOTION, row, Path("out"), options)[0])
-    parser.update(update_kwargs(None, **{name: DefaultParseValue(typed[name]) for name in (*row.options, *options)}))
-    return parser
 
 
 def test_rows_of_the_motion_network_train_on_what_they_say(tmp_path):
@@ -117,7 +112,7 @@ def test_rows_of_the_motion_network_train_on_what_they_say(tmp_path):
     (tmp_path / "datalist.json").write_text(json.dumps({"training": entries}))
     sources, left_out = {}, {}
     for row in MOTION.rows:
-        parser = parsed(row, {"dataset_dir": str(tmp_path)})
+        parser = parsed(MOTION, row, {"dataset_dir": str(tmp_path)})
         data = parser.get_parsed_content("train#dataset#data")
         sources[row.folder] = {Path(item["image"]).parent.name for item in data}
         assert len(data) == 2 * len(sources[row.folder])
@@ -135,7 +130,7 @@ def test_rows_of_the_motion_network_train_on_what_they_say(tmp_path):
     assert {name: whole - kinds for name, kinds in left_out.items() if whole - kinds} == {
         name: {f"Rand{kind}d"} for name, kind in gone.items()
     }
-    four = parsed(next(row for row in MOTION.rows if row.folder == "four"), {})
+    four = parsed(MOTION, next(row for row in MOTION.rows if row.folder == "four"), {})
     assert four.get_parsed_content("network_def").num_neighbours == 4
     assert four.get_parsed_content("train#dataset#outer") is True
 
