@@ -32,14 +32,13 @@ from custom.importers.cmr.preparation import Fate, Preparation, report_lines
 from custom.importers.cmr.scan import ConversionOptions
 from custom.importers.cmr.sources import find_sources
 from custom.importers.cmr.volumes import VolumeOptions
-from custom.importers.intake import FATES, as_typed, check_apart, check_arguments, place_of, write_fates
+from custom.importers.intake import as_typed, check_apart, check_arguments, write_fates
+from custom.importers.left_out import LeftOut, failed, tell_left_out
 from custom.importers.notes import Doubt
 from custom.importers.sections import check_sections, grow, parse_pairs, parse_words
 from custom.scans.nifti import check_output_dir
 
 logger = logging.getLogger("prepare_cmr")
-MAX_TOLD = 20
-"""Files that are left out, of which each has a line; sources.csv has all."""
 
 
 def prepare(
@@ -124,7 +123,7 @@ def prepare(
     listed = {"test": parse_words(test_patients), "validation": parse_words(val_patients)}
     check_sections(listed, fractions, seed=seed)
     check_apart({"--input": root}, output_dir)
-    left_out: list[tuple[Path, str]] = []
+    left_out: LeftOut = []
     sources = find_sources(root, source, frames, patient_pattern, patient_from, left_out, join)
     folder = check_output_dir(output_dir)
     preparation = Preparation(folder, conversion, dicom, volumes, slice_axis, aliases, patient_pattern)
@@ -134,16 +133,10 @@ def prepare(
             fates.append(preparation.convert(item))
             _tell(fates[-1])
     _write_datalist(folder, fates, listed, fractions, seed, resplit)
-    base = root if root.is_dir() else root.parent
-    rows = [
-        {"source": path.relative_to(base).as_posix(), "place": place_of(path), "fate": "left out", "reason": reason}
-        for path, reason in left_out
-    ]
-    _report(folder, fates, rows)
-    write_fates(folder, [*(fate.row() for fate in fates), *rows])
-    failures = sum(bool(fate.faults) for fate in fates)
-    if failures:
-        sys.exit(f"{failures} of {len(sources)} scans failed")
+    _report(folder, fates)
+    write_fates(folder, [*(fate.row() for fate in fates), *tell_left_out(left_out, root)])
+    if told := failed(sum(bool(fate.faults) for fate in fates), len(sources), "scans", left_out):
+        sys.exit(told)
 
 
 def _expression(option: str, value: Any) -> str | None:
@@ -179,18 +172,14 @@ def _write_datalist(folder: Path, fates: list[Fate], listed: dict, fractions: An
     logger.info("%s: %s", path, {name: len(datalist[name]) for name in SECTIONS})
 
 
-def _report(folder: Path, fates: list[Fate], left_out: list[dict[str, str]]) -> None:
-    """Each stack and everything that was left out, with the reason."""
+def _report(folder: Path, fates: list[Fate]) -> None:
+    """Each stack, and what of its images was left out, with the reason."""
     for line in report_lines(folder, fates):
         logger.info(line)
     for fate in fates:
         for note in fate.notes:
             if "left out" in note:
                 logger.info("%s: %s", fate.source.name, note)
-    for row in left_out[:MAX_TOLD]:
-        logger.info("left out %s: %s", row["source"], row["reason"])
-    if len(left_out) > MAX_TOLD:
-        logger.info("left out %d more files, all in %s", len(left_out) - MAX_TOLD, folder / FATES)
 
 
 if __name__ == "__main__":

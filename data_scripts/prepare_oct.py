@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from custom.data.datalist import SECTIONS, write_datalist
 from custom.errors import InputError
-from custom.importers.intake import FATES, as_typed, check_apart, check_arguments, place_of, write_fates
+from custom.importers.intake import as_typed, check_apart, check_arguments, write_fates
+from custom.importers.left_out import LeftOut, failed, tell_left_out
 from custom.importers.notes import Doubt
 from custom.importers.oct.conversion import ConversionOptions
 from custom.importers.oct.options import by_ranges, parse_range, parse_ranges, read_mask
@@ -35,8 +36,6 @@ from custom.importers.sections import check_sections, grow, kept_entries
 from custom.scans.pullbacks import check_output_dir
 
 logger = logging.getLogger("prepare_oct")
-MAX_TOLD = 20
-"""Files that are left out, of which each has a line; sources.csv has all."""
 
 
 def prepare(
@@ -116,7 +115,7 @@ def prepare(
     mask_path = Path(overlay_mask) if overlay_mask else None
     mask = read_mask(mask_path) if mask_path else None
     check_apart({"--input": root}, output_dir)
-    left_out: list[tuple[Path, str]] = []
+    left_out: LeftOut = []
     sources = find_sources(root, finding, left_out)
     if sections and len(sources) > 1:
         raise InputError(root, f"holds {len(sources)} pullbacks", "--ranges is for one; use --split by patient")
@@ -127,15 +126,7 @@ def prepare(
         for source in tqdm(sources, desc="pullbacks", disable=len(sources) == 1):
             fates.append(preparation.convert(source))
             _tell(fates[-1])
-    rows = [
-        {"source": path.name, "place": place_of(path), "fate": "left out", "reason": reason}
-        for path, reason in left_out
-    ]
-    for row in rows[:MAX_TOLD]:
-        logger.info("left out %s: %s", row["source"], row["reason"])
-    if len(rows) > MAX_TOLD:
-        logger.info("left out %d more files, all in %s", len(rows) - MAX_TOLD, folder / FATES)
-    write_fates(folder, [*(fate.row() for fate in fates), *rows])
+    write_fates(folder, [*(fate.row() for fate in fates), *tell_left_out(left_out, root)])
     entries = [fate.entry for fate in fates if fate.entry]
     if entries:
         stale = preparation.stale()
@@ -151,9 +142,8 @@ def prepare(
         if kept:
             logger.info("%s: sections of earlier runs are kept (patients: %d); --resplit deals all anew", folder, kept)
         logger.info("%s: %s", folder / "datalist.json", {name: len(datalist[name]) for name in SECTIONS})
-    failures = sum(bool(fate.fault) for fate in fates)
-    if failures:
-        sys.exit(f"{failures} of {len(sources)} pullbacks failed")
+    if told := failed(sum(bool(fate.fault) for fate in fates), len(sources), "pullbacks", left_out):
+        sys.exit(told)
 
 
 def _tell(fate: Fate) -> None:

@@ -26,8 +26,6 @@ from custom.memory import keep_freed_memory
 logger = logging.getLogger(__name__)
 PROGRAM = "cardiac-slices"
 """As it is installed; `python -m custom` is the same."""
-MAX_TOLD = 20
-"""Files that are passed over, of which each has a line; `sources.csv` has all."""
 UNUSABLE, SOME_FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes besides 0."""
 
@@ -86,8 +84,9 @@ def densify(
     """
     logger.info("looking through %s", export)
     keep_freed_memory()
+    from custom.importers.left_out import LeftOut, failed, tell_left_out
     from custom.importers.oct.conversion import ConversionOptions  # here, and not above: `--help` does not wait for it
-    from custom.importers.studies import LeftOut, find_studies
+    from custom.importers.studies import find_studies
 
     if factor is not None and spacing is not None:
         raise InputError("--spacing", "asks for the same as --factor in another way", "leave one of them out")
@@ -112,10 +111,8 @@ def densify(
         kind: interpolator_for(kind, method, factor, spacing, options)
         for kind in dict.fromkeys(study.kind for study in studies)
     }
-    for path, reason in left_out[:MAX_TOLD]:
-        logger.info("left out %s: %s", path, reason)
-    if len(left_out) > MAX_TOLD:
-        logger.info("left out %d more, all in sources.csv", len(left_out) - MAX_TOLD)
+    passed_over = tell_left_out(left_out, root)
+    unread = failed(0, len(studies), "studies", left_out)
     rehearsed = is_on(options.get("dry_run", False))
     asked = {**options, "factor": factor, "spacing": spacing, "method": method, "page": page, "dicom": dicom}
     with logging_redirect_tqdm(), TemporaryDirectory() as temporary:
@@ -127,9 +124,9 @@ def densify(
             run.expect(studies)
             run.do(tqdm(studies, desc="studies", unit="study", disable=len(studies) == 1))
             if not rehearsed:
-                run.write_fates(left_out)
-    logger.info("dry run: nothing was written" if rehearsed else run.summary())
-    if run.failures:
+                run.write_fates(passed_over)
+    logger.info("%s%s", "dry run: nothing was written" if rehearsed else run.summary(), f"; {unread}" if unread else "")
+    if run.failures or unread:
         sys.exit(SOME_FAILED)
 
 

@@ -16,8 +16,9 @@ from custom.densify.page import write_page
 from custom.errors import InputError, input_error_in
 from custom.exporters.dicom import write_dicom_series
 from custom.importers.intake import place_of, write_fates
+from custom.importers.left_out import below
 from custom.importers.prepared import Prepared, Preparer, slice_axis_of
-from custom.importers.studies import LeftOut, Study
+from custom.importers.studies import Study
 from custom.inferers.claims import Claims
 from custom.inferers.folder import WAIT_SECONDS
 from custom.scans.nifti import stem
@@ -54,8 +55,7 @@ class Run:
         page: bool = True,
         dicom: bool = True,
     ) -> None:
-        self.base = root if root.is_dir() else root.parent
-        self.folder, self.prepare, self.evaluators, self.page = folder, prepare, evaluators, page
+        self.root, self.folder, self.prepare, self.evaluators, self.page = root, folder, prepare, evaluators, page
         self.claims, self.dicom = claims, dicom
         self.failures: list[str] = []
         self.pages: list[Path] = []
@@ -82,7 +82,7 @@ class Run:
 
     def _do_if_free(self, study: Study) -> bool:
         """Do a study, unless another process does it now: False. What another has failed at is not tried again."""
-        key, row = f"{study.name} {_below(study.path, self.base)}", self._row(study)
+        key, row = f"{study.name} {below(study.path, self.root)}", self._row(study)
         try:
             if not self.claims.take(key):
                 return False
@@ -115,7 +115,7 @@ class Run:
         """Of `sources.csv`, before anything became of the study."""
         place = place_of(study.path, words=[study.name])
         patient = study.cmr.patient if study.cmr else ""
-        return {"source": _below(study.path, self.base), "place": place, "patient": patient, "fate": ""}
+        return {"source": below(study.path, self.root), "place": place, "patient": patient, "fate": ""}
 
     def _tell(
         self, study: Study, row: dict[str, str], faults: list[str], outputs: list[Path], notes: list[str]
@@ -186,13 +186,9 @@ class Run:
             name = f"{stem(volume)}-{number}"
         return name
 
-    def write_fates(self, left_out: LeftOut) -> Path:
-        """Write `sources.csv`."""
-        rows = [
-            {"source": _below(path, self.base), "place": place_of(path), "fate": "left out", "reason": reason}
-            for path, reason in left_out
-        ]
-        return write_fates(self.folder, [*self._rows, *rows])
+    def write_fates(self, others: Iterable[Mapping[str, str]]) -> Path:
+        """Write `sources.csv`, with rows of what is no study."""
+        return write_fates(self.folder, [*self._rows, *others])
 
     def summary(self) -> str:
         """What was done, in one line."""
@@ -201,10 +197,6 @@ class Run:
         more = f" and {len(self.pages) - 1} more" if len(self.pages) > 1 else ""
         failed = f"; failed: {', '.join(self.failures)}" if self.failures else ""
         return f"{scans} in {self.folder}{failed}{where}{more}"
-
-
-def _below(path: Path, base: Path) -> str:
-    return path.relative_to(base).as_posix() if path != base else path.name
 
 
 def _told(path: Path, error: Exception) -> str:

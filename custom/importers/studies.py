@@ -17,6 +17,7 @@ from custom.importers.cmr.nifti_groups import is_mask
 from custom.importers.cmr.source import CmrSource, visible_files
 from custom.importers.cmr.volumes import is_volume
 from custom.importers.dicom_files import is_dicom
+from custom.importers.left_out import LeftOut, Unread, nothing_left
 from custom.importers.oct import sources as oct_sources
 from custom.importers.oct.dicom_headers import OTHERS, SYNTHETIC, DicomHeader, read_header
 from custom.importers.oct.patients import with_patients
@@ -32,7 +33,6 @@ OCT_MODALITIES = {*SURE_MODALITIES, "OT", ""}
 """What DICOM of a pullback says; angiography and ultrasound of the same session say something else."""
 PREPARED = ("source_fingerprint", "source_sha256")
 """Entries of the records that `data_scripts/` write beside what they prepare."""
-LeftOut = list[tuple[Path, str]]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,14 @@ class Study:
     cmr: CmrSource | None = None
     oct: OctSource | InputError | None = None
     is_ready: bool = False
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that it is made of."""
+        source = self.cmr if self.cmr is not None else self.oct
+        if isinstance(source, CmrSource):
+            return source.files()
+        return list(source.files) if isinstance(source, OctSource) else [self.path]
 
     @property
     def dicom_files(self) -> list[Path]:
@@ -88,11 +96,12 @@ def find_studies(root: Path, modality: str = "auto", left_out: LeftOut | None = 
     taken |= {file for study in pullbacks if isinstance(study.oct, OctSource) for file in study.oct.files}
     stacks = [] if modality == "oct" else _stacks(root, taken, left_out, bool(taken))
     found = [*ready, *stacks, *pullbacks]
+    # Both kinds of importers look at every file; one that is part of a study says itself that it cannot be read.
+    known = {path for study in found for path in study.files}
+    left_out[:] = [item for item in dict.fromkeys(left_out) if not (isinstance(item[1], Unread) and item[0] in known)]
     if not found:
         if left_out:
-            path, reason = left_out[0]
-            fault, _, remedy = reason.partition("; ")
-            raise InputError(path, fault, remedy or "give EXPORT scans that were acquired")
+            raise nothing_left(left_out, "give EXPORT scans that were acquired")
         what = "DICOM, NIfTI, zip, array or folder of frames"
         raise InputError(root, f"holds no scan ({what})", "give EXPORT a scan or a folder of scans")
     return found

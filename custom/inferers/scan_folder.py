@@ -46,12 +46,13 @@ class ScanFolder(Dataset):
     def __init__(self, dataset_dir: str | Path | None, kind: str = "stack", scan_dir: str | Path = "cmr_scan") -> None:
         self.dataset_dir, self.kind, self.scan_dir = dataset_dir, kind, scan_dir
         self.output_dir: Path | None = None
+        self._unread: dict[Path, str] = {}
 
     @cached_property
     def paths(self) -> list[Path]:
         """The files, sorted by name; of an export the names of its studies; InputError if there are none."""
         if self.dataset_dir is not None and _is_export(Path(self.dataset_dir)):
-            return list(self._studies)
+            return [*self._studies, *self._unread]
         folder = cmr_phantom_scan(self.scan_dir) if self.dataset_dir is None else self.dataset_dir
         return find_nifti(folder, f"{self.kind}s", SCRIPTS[self.kind])
 
@@ -81,6 +82,8 @@ class ScanFolder(Dataset):
         """The NIfTI files of an item: itself, or those that a study of an export becomes; and faults of the study."""
         if "_studies" not in self.__dict__:
             return [Path(item)], []
+        if Path(item) in self._unread:
+            return [], [f"{item}: {self._unread[Path(item)]}"]
         prepared = self._prepare(self._studies[Path(item)])
         return prepared.volumes, prepared.faults
 
@@ -94,13 +97,14 @@ class ScanFolder(Dataset):
     @cached_property
     def _studies(self) -> dict[Path, Study]:
         """Of an export, item to study."""
+        from custom.importers.left_out import Unread, tell_left_out
         from custom.importers.prepared import FOLDER
         from custom.importers.studies import find_studies
 
         root, left_out = Path(self.dataset_dir), []
         found = find_studies(root, "auto", left_out)
-        for path, reason in left_out:
-            logger.info("left out %s: %s", path, reason)
+        self._unread = {path: reason for path, reason in left_out if isinstance(reason, Unread)}
+        tell_left_out([item for item in left_out if item[0] not in self._unread], root)
         studies = {root / study.name: study for study in found if study.kind == self.kind}
         if not studies:
             held = " and ".join(sorted({f"{study.kind}s" for study in found}))

@@ -14,15 +14,13 @@ from pathlib import Path
 from custom.importers.cmr.nifti_groups import NiftiGroup, group_files, is_long_axis, is_mask, mask_key, scan_name
 from custom.importers.cmr.source import CmrSource
 from custom.importers.cmr.volumes import is_volume, volume_name
+from custom.importers.left_out import LeftOut
 from custom.importers.patients import STRUCTURE, by_pattern, of_file, one_patient_doubts, output_name
 from custom.scans.provenance import read_sidecar, says_synthetic, sidecar_path
 
-LeftOutFiles = list[tuple[Path, str]]
-"""Files that are passed over, and why."""
-
 
 def find_volume_sources(
-    root: Path, frames: str, pattern: str | None, patient_from: str, left_out: LeftOutFiles
+    root: Path, frames: str, pattern: str | None, patient_from: str, left_out: LeftOut
 ) -> list[CmrSource]:
     """The scans below a folder of volumes; see `custom.importers.cmr.sources.find_sources`."""
     parts: dict[Path, list[Path]] = {}

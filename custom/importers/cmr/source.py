@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from custom.errors import InputError, closed, closed_file
 from custom.importers.cmr.dicom import Headers
 from custom.importers.cmr.nifti_groups import NiftiGroup
-from custom.importers.cmr.volumes import files_of, is_volume
+from custom.importers.cmr.volumes import files_of
 from custom.importers.intake import place_of
 from custom.scans.provenance import sha256_of
 
@@ -90,21 +89,6 @@ def visible_files(folder: Path) -> list[Path]:
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if name[0] != ".")
         found += [Path(parent) / name for name in sorted(files) if name[0] != "."]
-    return found
-
-
-def closed_places(root: Path) -> list[InputError]:
-    """Folders below a root, or it, and files that the user may not read; volumes say so when they are read."""
-    found: list[InputError] = []
-
-    def tell(error: OSError) -> None:
-        found.append(closed(error.filename, error))
-
-    for parent, folders, files in os.walk(root, onerror=tell):
-        folders[:] = sorted(name for name in folders if name[0] != ".")
-        for path in (Path(parent) / name for name in sorted(files) if name[0] != "."):
-            fault = None if is_volume(path) else closed_file(path)
-            found += [fault] if fault else []
     return found
 
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from custom.errors import InputError, closed, closed_file
 from custom.importers.cmr.dicom_sources import find_dicom_file, find_dicom_sources
 from custom.importers.cmr.nifti_groups import NiftiGroup, group_files, scan_name
-from custom.importers.cmr.nifti_sources import LeftOutFiles, find_volume_sources, sources_of
-from custom.importers.cmr.source import CmrSource, closed_places, visible_files
-from custom.importers.cmr.volumes import SUFFIXES, volume_name
+from custom.importers.cmr.nifti_sources import find_volume_sources, sources_of
+from custom.importers.cmr.source import CmrSource, visible_files
+from custom.importers.cmr.volumes import SUFFIXES, is_volume, volume_name
 from custom.importers.cmr.zips import is_zip
 from custom.importers.dicom_files import is_dicom
+from custom.importers.left_out import LeftOut, closed_places, nothing_left
 from custom.importers.patients import Patient, by_pattern, check_patient_from, output_name
 
 KINDS = ("auto", "dicom", "zip", "nifti")
@@ -33,7 +34,7 @@ def find_sources(
     frames: str = "cine",
     pattern: str | None = None,
     patient_from: str = "auto",
-    left_out: LeftOutFiles | None = None,
+    left_out: LeftOut | None = None,
     join: str = "like",
 ) -> list[CmrSource]:
     """The scans below a folder, which may be one itself.
@@ -74,15 +75,12 @@ def find_sources(
         }
         found = [source for name, find in finders.items() if kind in ("auto", name) for source in find()]
         found = [_like_its_neighbours(source, found) for source in found]
-        faults = closed_places(root)
-        if faults and not found:
-            raise faults[0]
-        left_out += [(fault.path, f"{fault.fault}; {fault.remedy}") for fault in faults]
+        known = {path for source in found for path in source.files()}
+        left_out += closed_places(root, lambda path: path in known or is_volume(path))
     if not found:
         if left_out:
-            path, reason = left_out[0]
             remedy = "give --input short-axis scans that were acquired, with their masks beside them"
-            raise InputError(path, reason, f"{remedy}; if its name misleads, rename it")
+            raise nothing_left(left_out, f"{remedy}; if its name misleads, rename it")
         what = "NIfTI, DICOM or zip file" if kind == "auto" else f"source of the kind {kind}"
         remedy = "give --input a scan or a folder of scans" + (", or leave out --source" if kind != "auto" else "")
         raise InputError(root, f"holds no {what}", remedy)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from custom.errors import InputError
 from custom.importers.dicom_files import NAMED_DICOM, NO_DICOM, is_dicom
+from custom.importers.left_out import LeftOut, closed_places, nothing_left
 from custom.importers.notes import Doubt
 from custom.importers.oct.dicom_headers import DicomHeader, read_header
 from custom.importers.oct.frame_names import (
@@ -26,8 +27,6 @@ from custom.importers.oct.reading import ARRAYS, IMAGES, is_tiff_stack
 from custom.importers.oct.source import OctSource
 from custom.importers.patients import check_patient_from
 
-LeftOut = list[tuple[Path, str]]
-"""Files that are passed over, and why."""
 NO_FORMAT = "is neither DICOM, image nor array"
 
 
@@ -77,15 +76,19 @@ def find_sources(root: Path, options: FindOptions, left_out: LeftOut | None = No
         raise InputError(root, "no such file or folder", "check --input")
     found: list[OctSource | InputError] = []
     headers: dict[Path, DicomHeader] = {}
-    for folder in [root, *sorted(path for path in root.rglob("*") if path.is_dir() and not _is_hidden(path, root))]:
-        found += _in_folder(folder, root, options, headers, left_out)
+    unread = closed_places(root, lambda path: path.suffix.lower() in (*ARRAYS, *IMAGES))
+    left_out += unread
+    shut = {path for path, _ in unread}
+    folders = sorted(path for path in root.rglob("*") if path.is_dir() and not _is_hidden(path, root))
+    for folder in (path for path in [root, *folders] if path not in shut):
+        files = sorted((p for p in folder.iterdir() if p.is_file() and p.name[0] != "."), key=natural_key)
+        files = [path for path in files if path not in shut]
+        found += _in_folder(folder, files, root, options, headers, left_out)
     found = _without_masks(found, options, left_out)
     found = _without_single_images(found, headers, left_out)
     if not found:
         if left_out:
-            path, reason = left_out[0]
-            fault, _, remedy = reason.partition("; ")
-            raise InputError(path, fault, remedy or "give --input a pullback or a folder of pullbacks")
+            raise nothing_left(left_out, "give --input a pullback or a folder of pullbacks")
         raise InputError(root, "holds no DICOM, image or array", "give --input a pullback or a folder of pullbacks")
     errors = [item for item in found if isinstance(item, InputError)]
     sources = [item for item in found if not isinstance(item, InputError)]
@@ -97,10 +100,14 @@ def _is_hidden(path: Path, root: Path) -> bool:
 
 
 def _in_folder(
-    folder: Path, root: Path, options: FindOptions, headers: dict[Path, DicomHeader], left_out: LeftOut
+    folder: Path,
+    files: Sequence[Path],
+    root: Path,
+    options: FindOptions,
+    headers: dict[Path, DicomHeader],
+    left_out: LeftOut,
 ) -> list[OctSource | InputError]:
-    """The pullbacks in a folder, without those in folders below it."""
-    files = sorted((p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")), key=natural_key)
+    """The pullbacks that the files of a folder are."""
     words = folder.relative_to(root).parts
     frames = [path for path in files if path.suffix.lower() in IMAGES and not is_tiff_stack(path)]
     found: list[OctSource | InputError] = []

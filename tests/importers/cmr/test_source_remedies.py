@@ -198,17 +198,3 @@ def test_permissions_of_an_image_are_changed(caplog, name):
         closed.chmod(0o600)
         assert not told(caplog, home / "in", home / "out")
         is_stack(home / "out")
-
-
-def test_a_folder_that_is_closed_is_left_out_and_told(caplog):
-    with somebody() as home:
-        volume(home / "in/p/a.nii.gz")
-        stack(home / "in/q")
-        (home / "in/q").chmod(0)
-        caplog.set_level("INFO")
-        prepare(str(home / "in"), str(home / "out"), size=0, spacing=0)
-        assert f"left out q: {CLOSED}; change its permissions" in caplog.text
-        is_volume(home / "out")
-        (home / "in/q").chmod(0o700)
-        assert not told(caplog, home / "in", home / "out")
-        assert len(list((home / "out").glob("*.nii.gz"))) == 2
