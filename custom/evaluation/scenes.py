@@ -81,11 +81,14 @@ def real_scenes(
     samplings are left out.
 
     Raises:
-        InputError: no such sampling, file or frames.
+        InputError: no such sampling, file or frames; blood and no polar sampling.
     """
     names = list(SAMPLINGS if samplings is None else samplings)
     if unknown := set(names) - set(SAMPLINGS):
         raise InputError("--samplings", f"names {', '.join(sorted(unknown))}", f"choose from {', '.join(SAMPLINGS)}")
+    if blood and names and not any(SAMPLINGS[name].polar for name in names):
+        polar = ", ".join(name for name, sampling in SAMPLINGS.items() if sampling.polar)
+        raise InputError("--blood", "goes into polar samplings, and --samplings has none", f"add one of {polar}")
     if not names:
         return {}
     frames = read_frames(path, first, last)

@@ -137,6 +137,9 @@ def test_what_is_not_there_is_told(exported, tmp_path):
         read_frames(tmp_path / "absent.npz", 1, 2)
     with pytest.raises(InputError, match="choose from polar_497x375"):
         real_scenes(exported, 1, 3, ["polar"])
+    with pytest.raises(InputError, match="--blood: goes into polar samplings, .* add one of .*polar_256_near"):
+        real_scenes(exported, 1, 3, ["cartesian_375"], blood=True)
+    assert real_scenes(exported, 1, 3, [], blood=True) == {}
     for text in ("9:3", "a:b", "7"):
         with pytest.raises(InputError, match="FIRST:LAST"):
             frame_range(text)
