@@ -23,6 +23,7 @@ OFFERED = {
     "num_inference_steps": "whole",
     "num_samples": "whole",
     "realism": "number",
+    "texture": "number",
     "refine": "yes or no",
     "method": "name",
     "seed": "whole",

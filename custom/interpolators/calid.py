@@ -44,14 +44,14 @@ class CaLID(LatentMidpoint):
         slerp_per_phase: one angle per latent phase instead of one per slice (B11).
         realism: standard deviation of the noise that sampling starts from, from 0, the likeliest slice, for which one
             step suffices and no seed matters, to 1, one draw of what was learnt (the paper). The slices of a gap share
-            their noise. With motion as much of the texture that the draw lacks beside the acquired slices is drawn as
-            well (`custom.diffusion.texture`): as sharp as those, and farther from the truth. CaLID+ takes the texture.
+            their noise.
         eta: share of DDPM's noise added back at each DDIM step.
         prediction_type: what the denoiser predicts, see `custom.diffusion.ddim.target_for`.
         resampling: see `Interpolator`.
         tile_size: tile in pixels, (height, width); slices up to this size are run whole.
         tile_overlap: share of a tile in common with the next.
         batch_size: gaps, and tiles, that go through the network at once.
+        texture: see `LatentMidpoint`.
     """
 
     #: Where the compact networks differ from the defaults of their classes.
@@ -73,6 +73,7 @@ class CaLID(LatentMidpoint):
         tile_size: Sequence[int] = (320, 320),
         tile_overlap: float = 0.2,
         batch_size: int = 8,
+        texture: float = 0.0,
     ) -> None:
         autoencoder = build_part(autoencoder, SliceAutoencoder, **self.autoencoder_defaults)
         if len(autoencoder.factors) == 2:  # on CPUs convolutions of this order of memory take a fifth less time
@@ -84,7 +85,7 @@ class CaLID(LatentMidpoint):
             "prior": "linear" if autoencoder.motion is None else "motion",
         }
         denoiser = build_part(denoiser, NeighbourDenoiser, **of_codec, **self.denoiser_defaults)
-        super().__init__(autoencoder, denoiser, resampling, tile_size, tile_overlap, batch_size)
+        super().__init__(autoencoder, denoiser, resampling, tile_size, tile_overlap, batch_size, texture)
         self.num_inference_steps, self.refine, self.eta = num_inference_steps, is_on(refine), eta
         self.inversion_condition, self.slerp_per_phase = inversion_condition, is_on(slerp_per_phase)
         self.realism = realism

@@ -34,12 +34,13 @@ class LatentBridge(LatentMidpoint):
         kind: "rectified_flow" or "brownian_bridge".
         noise_scale: standard deviation of that noise, in training and in sampling.
         realism: share of it in sampling, from 0, the likeliest slice, for which one step suffices and no seed matters,
-            to 1, one draw. With motion the texture that the draw lacks beside the acquired slices is drawn as well.
+            to 1, one draw.
         num_inference_steps: steps from the guess to the end of a draw.
         resampling: see `Interpolator`.
         tile_size: tile in pixels, (height, width); slices up to this size are run whole.
         tile_overlap: share of a tile in common with the next.
         batch_size: gaps, and tiles, that go through the network at once.
+        texture: see `LatentMidpoint`.
     """
 
     def __init__(
@@ -54,13 +55,14 @@ class LatentBridge(LatentMidpoint):
         tile_size: Sequence[int] = (160, 160),
         tile_overlap: float = 0.2,
         batch_size: int = 16,
+        texture: float = 0.0,
     ) -> None:
         autoencoder = build_part(autoencoder, SliceAutoencoder, **MOVING_CODEC)
         if len(autoencoder.factors) == 2:  # on CPUs convolutions of this order of memory take a fifth less time
             autoencoder.to(memory_format=torch.channels_last)
         of_codec = {"spatial_dims": len(autoencoder.factors), "latent_channels": autoencoder.latent_channels}
         denoiser = build_part(denoiser, BridgeDenoiser, **of_codec)
-        super().__init__(autoencoder, denoiser, resampling, tile_size, tile_overlap, batch_size)
+        super().__init__(autoencoder, denoiser, resampling, tile_size, tile_overlap, batch_size, texture)
         self.kind, self.noise_scale, self.realism = kind, noise_scale, realism
         self.num_inference_steps = num_inference_steps
 

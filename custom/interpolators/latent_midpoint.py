@@ -11,14 +11,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from custom.diffusion.texture import texture_like
-from custom.interpolators.base import ANYWHERE, MIDDLE, ToldByPrediction
+from custom.interpolators.base import ANYWHERE, MIDDLE, ToldByPrediction, check_number
 from custom.interpolators.latent import LatentInterpolator, noise_of
+from custom.interpolators.texture import with_texture
 from custom.networks.motion_view import View
 from custom.networks.padding import pad_slices
 
-_TEXTURE = 0x7E87
-"""Set apart from the seeds of latents: those of the texture."""
 MOVING_CODEC: Mapping[str, Any] = {"channels": (16, 32, 64), "motion": {}, "decoder": "fusion"}
 """Where the compact `SliceAutoencoder` differs from the defaults of its class."""
 
@@ -54,6 +52,8 @@ class LatentMidpoint(ToldByPrediction, LatentInterpolator):
         tile_size: see `LatentInterpolator`.
         tile_overlap: see `LatentInterpolator`.
         batch_size: see `LatentInterpolator`.
+        texture: with motion, see `custom.interpolators.motion.MotionInterpolator`; a draw has at least as much of it as
+            its realism.
     """
 
     #: As `error_scale` of `bundles/motion`, whose weights are inside.
@@ -69,10 +69,17 @@ class LatentMidpoint(ToldByPrediction, LatentInterpolator):
         tile_size: Sequence[int],
         tile_overlap: float,
         batch_size: int,
+        texture: float = 0.0,
     ) -> None:
         super().__init__(autoencoder, denoiser, tile_size, tile_overlap, batch_size, len(autoencoder.factors))
+        self.texture = texture
         self.resampling, self.takes_phases = resampling, len(autoencoder.factors) == 3
         self.reach = MIDDLE if self.motion is None else ANYWHERE
+
+    def validate(self) -> None:
+        """See `Interpolator.validate`."""
+        super().validate()
+        check_number("texture", self.texture, 0, 1)
 
     @torch.no_grad()
     def between(self, slices: torch.Tensor, places: torch.Tensor, latents: bool = False) -> Between:
@@ -109,7 +116,7 @@ class LatentMidpoint(ToldByPrediction, LatentInterpolator):
 
     @property
     def draws(self) -> bool:
-        """Whether `draw` is one of many rather than the likeliest: with motion its slices are given texture."""
+        """Whether `draw` is one of many rather than the likeliest."""
         return self.realism > 0
 
     @torch.no_grad()
@@ -131,10 +138,11 @@ class LatentMidpoint(ToldByPrediction, LatentInterpolator):
         made = self._decode_tiles(self.draw(known, noise, callback), slices, known.views)
         if self.motion is None:
             return made[(..., *window)], None
-        if self.draws:
-            return self._textured(made, slices, seeds)[(..., *window)], None
-        error = self.error_scale * View.of(known.views).error.view(made.shape)
-        return made[(..., *window)], error[(..., *window)]
+        view, flat = View.of(known.views[(..., *window)]), made[(..., *window)].flatten(0, 1)
+        error = None if self.draws else self.error_scale * view.error
+        amount = max(self.texture, self.realism)
+        parts = with_texture(flat, view.sides, view.weight, slices[(..., *window)], amount, error)
+        return tuple(None if part is None else part.unflatten(0, made.shape[:2]) for part in parts)
 
     @torch.no_grad()
     def decode_latents(
@@ -185,13 +193,6 @@ class LatentMidpoint(ToldByPrediction, LatentInterpolator):
         places = torch.linspace(0, 1, slices.shape[1])[1:-1]
         inner = self.decode_between(latents[:, 1:-1], padded[:, [0, -1], 0], places)
         return torch.cat([slices[:, :1], inner[(..., *window)], slices[:, -1:]], dim=1)
-
-    def _textured(self, made: torch.Tensor, slices: torch.Tensor, seeds: Sequence[int] | None) -> torch.Tensor:
-        """Slices `(B, P, 1, *space)` with the texture that they lack beside those around, `(B, 2, *space)`."""
-        grain = noise_of(None if seeds is None else [seed ^ _TEXTURE for seed in seeds], len(made))
-        flat, beside = made.flatten(0, 1), slices.repeat_interleave(made.shape[1], dim=0)
-        textured = texture_like(flat, beside, self.realism, lambda like: grain(like.view(made.shape)).view(like.shape))
-        return textured.view(made.shape)
 
     def _encode_tiles(self, slices: torch.Tensor) -> torch.Tensor:
         """Normalised latents `(B, L, c, *latent)` of slices `(B, L, *space)`, sizes as `divisor` says, in tiles."""

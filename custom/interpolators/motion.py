@@ -10,8 +10,10 @@ from typing import Any
 
 import torch
 
-from custom.interpolators.base import Interpolator, ToldByPrediction
+from custom.interpolators.base import Interpolator, ToldByPrediction, check_number
+from custom.interpolators.texture import with_texture
 from custom.interpolators.turns import whole_turn
+from custom.networks.feature_flow import backward_warp
 from custom.networks.motion import Motion, MotionNetwork
 from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
@@ -37,6 +39,8 @@ class MotionInterpolator(ToldByPrediction, Interpolator):
         batch_size: slices, and tiles, that go through the network at once.
         error_scale: what the expected error of the weights is multiplied by, found on validation data
             (docs/uncertainty.md of the repository).
+        texture: share of the texture that the likeliest slice lacks beside its neighbours and is given of theirs, moved
+            (`custom.interpolators.texture`): 0 is nearest to the truth and smooth, 1 is as sharp as the neighbours.
     """
 
     one_pass = True
@@ -49,12 +53,13 @@ class MotionInterpolator(ToldByPrediction, Interpolator):
         both_ways: bool = False,
         batch_size: int = 8,
         error_scale: float = 1.0,
+        texture: float = 0.0,
     ) -> None:
         super().__init__()
         # On CPUs convolutions of this order of memory take a fifth less time.
         self.network = build_part(network, MotionNetwork).to(memory_format=torch.channels_last)
         self.num_neighbours, self.both_ways = self.network.num_neighbours, is_on(both_ways)
-        self.batch_size, self.error_scale = batch_size, error_scale
+        self.batch_size, self.error_scale, self.texture = batch_size, error_scale, texture
         self.tiler = FrameTiler(tile_size, tile_overlap, batch_size, cell=self.network.divisor)
 
     def forward(self, image: torch.Tensor, positions: torch.Tensor | None = None, parts: bool = False) -> torch.Tensor:
@@ -82,6 +87,7 @@ class MotionInterpolator(ToldByPrediction, Interpolator):
     def validate(self) -> None:
         """See `Interpolator.validate`."""
         super().validate()
+        check_number("texture", self.texture, 0, 1)
         self.tiler.validate(self.network.divisor)
 
     @torch.no_grad()
@@ -107,11 +113,19 @@ class MotionInterpolator(ToldByPrediction, Interpolator):
 
         def look(tiles: torch.Tensor, share_tiles: torch.Tensor) -> torch.Tensor:
             found = self._look(tiles, share_tiles[:, 0, 0, 0])
-            return torch.cat([found.image.clamp(0, 1), self.error_scale * found.log_scale.exp()], dim=1)
+            seen = [found.image.clamp(0, 1), self.error_scale * found.log_scale.exp()]
+            if self.texture:
+                sides = (backward_warp(tiles[:, [left - 1 + k]], found.flows[:, k]) for k in (0, 1))
+                seen += [found.weight, *sides]
+            return torch.cat(seen, dim=1)
 
         made = self.tiler(look, (padded, cell), (share, cell), out_scale=cell)[(..., *window)]
-        image, scale = made.unflatten(0, (len(slices), len(places))).split(1, dim=2)
-        return image, scale
+        image, scale, *seen = made.split([1, 1, 1, 2] if self.texture else 1, dim=1)
+        if self.texture:
+            weight, sides = seen
+            beside = slices[:, left - 1 : left + 1]
+            image, scale = with_texture(image, sides, weight, beside, self.texture, scale)
+        return tuple(part.unflatten(0, (len(slices), len(places))) for part in (image, scale))
 
     def _look(self, neighbours: torch.Tensor, positions: torch.Tensor) -> Motion:
         """From one side, or the mean of both."""

@@ -27,8 +27,8 @@ _NOT_SHAPING = ("data", "num_draws", "cache_gib")
 _OF_USE = (
     "training", "batch_size", "clip_clean", "error_scale", "eta", "guidance_weight",
     "inversion_condition", "inversion_steps",
-    "morphology_mixing", "num_inference_steps", "realism", "refine", "resampling", "slerp_per_phase", "tile_overlap",
-    "tile_size",
+    "morphology_mixing", "num_inference_steps", "realism", "refine", "resampling", "slerp_per_phase", "texture",
+    "tile_overlap", "tile_size",
 )  # fmt: skip
 """Attributes of composite networks that say how they are asked for slices: training is the same whatever they are."""
 _SHOWN = 3

@@ -35,6 +35,8 @@ BAD = [
     ("cardiointerp", "eta", "much", "eta must be from 0 to 1, got 'much'"),
     ("cardiointerp", "guidance_weight", -1, "guidance_weight must be 0 or more, got -1"),
     ("calid", "realism", "half", "realism must be from 0 to 1, got 'half'"),
+    ("calid", "texture", 2, "texture must be from 0 to 1, got 2"),
+    ("motion", "texture", "half", "texture must be from 0 to 1, got 'half'"),
     ("diffae", "inversion_steps", 0, "inversion_steps must be from 1 to 1000, got 0"),
     ("latent_bridge", "num_inference_steps", 0, "num_inference_steps must be at least 1, got 0"),
     ("tscnet", "resampling", "cubic", "resampling is 'linear' or 'nearest', got 'cubic'"),

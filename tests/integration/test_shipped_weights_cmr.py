@@ -70,8 +70,8 @@ def network(case) -> CaLID:
 
 @pytest.fixture(scope="module")
 def one_step(network) -> CaLID:
-    """The likeliest slice, the default."""
-    assert network.realism == 0
+    """The default: the likeliest slice, with half of the texture that it lacks."""
+    assert network.realism == 0 and network.texture == 0.5
     return network
 
 
