@@ -17,6 +17,7 @@ from custom.diffusion.schedules import timestep_pairs
 from custom.diffusion.speckle import speckle_like
 from custom.interpolators.base import Reach, ToldByPrediction, central_pair, check_number, check_steps
 from custom.interpolators.latent import LatentInterpolator, check_prediction, noise_of
+from custom.interpolators.texture import with_texture
 from custom.interpolators.turns import turned, whole_turn
 from custom.networks.fusion_autoencoder import FusionAutoencoder
 from custom.networks.motion_view import View
@@ -55,6 +56,7 @@ class CardioInterp(ToldByPrediction, LatentInterpolator):
         tile_overlap: share of a tile in common with the next.
         batch_size: gaps, and tiles, that go through the network at once.
         both_ways: let the motion network look from either side and take the mean: twice its time, a sixth of all.
+        texture: with motion, see `custom.interpolators.motion.MotionInterpolator`; here it is the key frames' speckle.
     """
 
     #: Gaps of up to six steps are what it is trained on (A4); longer ones recurse.
@@ -77,6 +79,7 @@ class CardioInterp(ToldByPrediction, LatentInterpolator):
         tile_overlap: float = 0.25,
         batch_size: int = 4,
         both_ways: bool = True,
+        texture: float = 0.0,
     ) -> None:
         autoencoder = build_part(autoencoder, FusionAutoencoder, **self.autoencoder_defaults)
         prior = "linear" if autoencoder.motion is None else "motion"
@@ -84,12 +87,14 @@ class CardioInterp(ToldByPrediction, LatentInterpolator):
         super().__init__(autoencoder, denoiser, tile_size, tile_overlap, batch_size)
         self.num_inference_steps, self.guidance_weight, self.eta = num_inference_steps, guidance_weight, eta
         self.realism, self.prediction_type, self.both_ways = realism, prediction_type, is_on(both_ways)
+        self.texture = texture
 
     def validate(self) -> None:
         """See `Interpolator.validate`."""
         super().validate()
         check_steps(self.num_inference_steps, len(self.denoiser.alpha_bars))
         check_number("realism", self.realism, 0, 1)
+        check_number("texture", self.texture, 0, 1)
         check_number("guidance_weight", self.guidance_weight, 0)
         check_number("eta", self.eta, 0, 1)
         check_prediction(self.prediction_type, self.denoiser)
@@ -150,10 +155,12 @@ class CardioInterp(ToldByPrediction, LatentInterpolator):
         frames = self._decode_tiled(latents, keys, positions, views)[:, 1:-1, :, *window]
         if self.motion is None:
             return frames, None
+        view, ends = View.of(views.flatten(0, 1)[..., *window]), torch.stack([first, last], dim=1)
+        error = None if self.realism else self.error_scale * view.error
+        parts = with_texture(frames.flatten(0, 1), view.sides, view.weight, ends[:, :, 0], self.texture, error)
+        frames, error = (part if part is None else part.unflatten(0, views.shape[:2]) for part in parts)
         if self.realism:
-            frames = self._speckled(frames, torch.stack([first, last], dim=1), seeds)
-            return turned(frames, asked, turns), None
-        error = self.error_scale * View.of(views.flatten(0, 1)).error.unflatten(0, views.shape[:2])[..., *window]
+            return turned(self._speckled(frames, ends, seeds), asked, turns), None
         return turned(frames, asked, turns), turned(error, asked, turns)
 
     @torch.no_grad()

@@ -72,10 +72,11 @@ KINDS = ["calid", "cine", "bridge", "cardiointerp"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_untrained_it_gives_what_the_motion_network_guesses_at_any_position(kind):
-    network, known = network_of(kind), frames(kind, size=(32, 64))  # whole cells: nothing is padded
+@pytest.mark.parametrize("texture", [0.0, 0.7])
+def test_untrained_it_gives_what_the_motion_network_guesses_at_any_position(kind, texture):
+    network, known = network_of(kind, texture=texture), frames(kind, size=(32, 64))  # whole cells: nothing is padded
     made = network.interpolate(known, PLACES)
-    motion = MotionInterpolator(network.motion, both_ways=kind == "cardiointerp")
+    motion = MotionInterpolator(network.motion, both_ways=kind == "cardiointerp", texture=texture)
     if kind == "cine":
         guess = torch.stack([motion.interpolate(known[:, :, :, t], PLACES) for t in range(3)], dim=3)
     else:

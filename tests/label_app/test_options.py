@@ -28,7 +28,15 @@ def test_every_bundle_offers_what_its_command_has_and_nothing_else():
 
 
 def test_values_pass_as_they_are_and_what_the_server_gets_is_left_out():
-    wish = {"factor": 3, "num_inference_steps": 2, "refine": True, "method": "flow", "seed": 7, "realism": 0.5, "texture": 1}
+    wish = {
+        "factor": 3,
+        "num_inference_steps": 2,
+        "refine": True,
+        "method": "flow",
+        "seed": 7,
+        "realism": 0.5,
+        "texture": 1,
+    }
     assert chosen({**wish, "model": "calid", "client_id": "x", "result_extension": ".nrrd"}, DEFAULTS) == wish
     assert chosen({"target_spacing": 2, "factor": 4}, DEFAULTS) == {"target_spacing": 2}
     assert chosen({"target_spacing": None}, DEFAULTS) == {}
