@@ -97,7 +97,7 @@ class BundleEvaluation:
             common |= {"inception": load_inception(inception_weights), "lite0": load_lite0()}
         common |= options
         timed_rows = stepped if timed_steps is not None else ()
-        timed = {name: rows[name].at(num_inference_steps=timed_steps) for name in timed_rows}
+        timed = {name: rows[name].in_steps(timed_steps) for name in timed_rows}
         folder = Path(output_dir)
 
         def heard(part: str) -> dict[str, Any]:

@@ -118,7 +118,7 @@ class Comparison:
         self.output_dir.mkdir(parents=True, exist_ok=True)
         timed = {}
         if settings.timed_steps is not None:
-            timed = {label: self.methods[label].at(num_inference_steps=settings.timed_steps) for label in self.stepped}
+            timed = {label: self.methods[label].in_steps(settings.timed_steps) for label in self.stepped}
         common = {"lpips": load_lpips(settings.lpips_weights), "st_lpips": load_st_lpips(), "timed": timed}
         if self.modality.has_rfid:
             common |= {"inception": load_inception(settings.inception_weights), "lite0": load_lite0()}

@@ -69,7 +69,7 @@ def measure_speed(benchmark: InterpolationBenchmark, label: str) -> dict[str, An
     batch = [item for item in batch if item["image"].shape == first["image"].shape] or [first]
 
     def alone_at(steps: int) -> float:
-        return scorer.generation_time(benchmark.networks(method.at(num_inference_steps=steps)), [first])
+        return scorer.generation_time(benchmark.networks(method.in_steps(steps)), [first])
 
     with PeakMemory(scorer.device) as memory:
         alone, batched = (scorer.generation_time(network, items) for items in ([first], batch))
@@ -77,7 +77,7 @@ def measure_speed(benchmark: InterpolationBenchmark, label: str) -> dict[str, An
     if method.steps is not None:
         alone_equal, batched_equal = alone, batched
         if method.steps != EQUAL_STEPS:
-            equal = benchmark.networks(method.at(num_inference_steps=EQUAL_STEPS))
+            equal = benchmark.networks(method.in_steps(EQUAL_STEPS))
             alone_equal, batched_equal = (scorer.generation_time(equal, items) for items in ([first], batch))
         if label in PAPER_STEPS:
             at_paper = alone_equal if PAPER_STEPS[label] == EQUAL_STEPS else alone_at(PAPER_STEPS[label])

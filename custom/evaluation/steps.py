@@ -18,8 +18,8 @@ from custom.interpolators.base import Interpolator
 
 
 def at_steps(method: Method, steps: Sequence[int]) -> dict[int, Method]:
-    """Number of steps -> the same method sampled in so many."""
-    return {int(count): method.at(num_inference_steps=int(count)) for count in steps}
+    """Number of steps -> a draw of the same method in so many."""
+    return {int(count): method.in_steps(int(count)) for count in steps}
 
 
 class StepsSweep(InterpolationBenchmark):

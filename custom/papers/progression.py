@@ -114,7 +114,7 @@ def progression(
     noise = window_seed(item, seed, 0)
     networks, estimates = Networks(), {}
     for label, method in described.items():
-        slices = clean_estimates(networks(method), item, num_steps, noise)
+        slices = clean_estimates(networks(method.in_steps(num_steps)), item, num_steps, noise)
         estimates[label] = [estimate.numpy() for estimate in slices]
     truth = stack_frames([item])[0, factor // 2, 0].numpy()
     path = Path(output_dir) / "progression.png"

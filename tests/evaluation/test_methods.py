@@ -65,6 +65,15 @@ def test_a_description_reads_no_weights(weights, loads):
     assert loads == []
 
 
+def test_in_steps_it_is_a_draw_also_of_what_is_asked_for_the_likeliest_slice(weights):
+    likeliest = of_network(calid(realism=0.0), weights)
+    assert likeliest.steps == 1 and likeliest.at(num_inference_steps=5).steps == 1
+    drawn = likeliest.in_steps(5)
+    assert drawn.steps == 5 and drawn.options == {"num_inference_steps": 5, "realism": 1.0}
+    for method in (of_network(calid(realism=0.5), weights), likeliest.at(refine=True)):
+        assert method.in_steps(5).steps == 5 and "realism" not in method.in_steps(5).options
+
+
 def test_a_whole_evaluation_reads_the_weights_once_and_a_repeated_one_never(tmp_path, weights, windows, loads):
     evaluation(tmp_path, weights, windows).run()
     assert loads == [str(weights)]
