@@ -26,6 +26,11 @@ def leaves(config, prefix=""):
         yield from leaves(value, f"{prefix}{key}#") if isinstance(value, dict) else [(prefix + key, value)]
 
 
+OF_INFERENCE = ("batch_size", "texture")
+"""How much goes through the network at once, and how much texture slices are given that somebody will look at: asked for
+in the inference config alone. Training and evaluation are of the likeliest slice."""
+
+
 def named_in(config):
     """Ids that the values of a config are taken from."""
     return {value[1:] for _, value in leaves(config) if isinstance(value, str) and value.startswith("@")}
@@ -42,8 +47,8 @@ def test_all_configs_define_the_same_network_and_sampling(bundle, overlay):
     options = named_in(train["network_def"])
     assert options > {"num_inference_steps", "eta", "tile_size"}
     for other in others:
-        # How much goes through the network at once is asked for where it matters, in the inference config.
-        other["network_def"].pop("batch_size", None)
+        for name in OF_INFERENCE:
+            other["network_def"].pop(name, None)
         for key in ("network_def", *options):
             assert other[key] == train[key], key
 

@@ -23,6 +23,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 from custom.phantoms.cmr import CmrPhantomConfig, write_cmr_dataset
 from custom.phantoms.oct import OctPhantomConfig, write_phantom_dataset
 from custom.weights import load_model
+from tests.integration.test_configs import OF_INFERENCE
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE.parents[1] / "bundles"
@@ -279,7 +280,8 @@ def test_evaluation_has_its_row(name, trained, phantom, tmp_path):
 def test_all_configs_define_the_same_network(name, overlay):
     train, *others = (load(name, *files, *overlay) for files in CONFIGS)
     for other in others:
-        other["network_def"].pop("batch_size", None)  # asked for where it matters, in the inference config
+        for option in OF_INFERENCE:
+            other["network_def"].pop(option, None)
         assert other["network_def"] == train["network_def"]
     parser = ConfigParser(train)
     with torch.device("meta"):
