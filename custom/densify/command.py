@@ -78,8 +78,8 @@ def densify(
         page: no page is written (--page false is the same).
         dicom: no derived DICOM series of an EXPORT that is DICOM.
         options: anything else that the method's inference.json has, such as --dry_run (what would become of each scan,
-            in what time and memory; nothing is written), --preview (a small piece of each, and its picture), --texture 1
-            (as sharp as the acquired slices beside, where 0.5 is the default of MR and 0 that of OCT),
+            in what time and memory; nothing is written), --preview (a small piece of each, and its picture),
+            --texture 1 (as sharp as the acquired slices beside; the default is 0.5 for MR, 0 for OCT),
             --num_samples 4 (diffusion, their spread becomes NAME_std.nii.gz and an overlay of the page),
             --num_inference_steps 8, --seed 1, --device cpu.
     """

@@ -27,8 +27,8 @@ def leaves(config, prefix=""):
 
 
 OF_INFERENCE = ("batch_size", "texture")
-"""How much goes through the network at once, and how much texture slices are given that somebody will look at: asked for
-in the inference config alone. Training and evaluation are of the likeliest slice."""
+"""What the inference config alone asks for: how much goes through the network at once, and how much texture slices are
+given that somebody will look at. Training and evaluation are of the likeliest slice."""
 
 
 def named_in(config):
