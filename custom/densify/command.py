@@ -85,7 +85,7 @@ def densify(
     """
     logger.info("looking through %s", export)
     keep_freed_memory()
-    from custom.importers.left_out import LeftOut, failed, tell_left_out
+    from custom.importers.left_out import LeftOut, tell_left_out, unread
     from custom.importers.oct.conversion import ConversionOptions  # here, and not above: `--help` does not wait for it
     from custom.importers.studies import find_studies
 
@@ -113,7 +113,7 @@ def densify(
         for kind in dict.fromkeys(study.kind for study in studies)
     }
     passed_over = tell_left_out(left_out, root)
-    unread = failed(0, len(studies), "studies", left_out)
+    lost = unread(left_out)
     rehearsed = is_on(options.get("dry_run", False))
     asked = {**options, "factor": factor, "spacing": spacing, "method": method, "page": page, "dicom": dicom}
     with logging_redirect_tqdm(), TemporaryDirectory() as temporary:
@@ -126,8 +126,8 @@ def densify(
             run.do(tqdm(studies, desc="studies", unit="study", disable=len(studies) == 1))
             if not rehearsed:
                 run.write_fates(passed_over)
-    logger.info("%s%s", "dry run: nothing was written" if rehearsed else run.summary(), f"; {unread}" if unread else "")
-    if run.failures or unread:
+    logger.info("%s%s", "dry run: nothing was written" if rehearsed else run.summary(), f"; {lost}" if lost else "")
+    if run.failures or lost:
         sys.exit(SOME_FAILED)
 
 

@@ -58,7 +58,7 @@ class Method:
 
     def in_steps(self, steps: int) -> Method:
         """The same network, drawing a sample in so many steps: also where it is asked for the likeliest slice."""
-        return self.at(num_inference_steps=steps, **({} if self._draws else {"realism": 1.0}))
+        return self.at(num_inference_steps=steps, **({} if self._unloaded.draws else {"realism": 1.0}))
 
     def averaging_latents(self) -> Method:
         """The average of this network's latents ("Bilinear Latent" in CaLID, Table I)."""
@@ -79,12 +79,7 @@ class Method:
     def steps(self) -> int | None:
         """Of sampling, 1 where the likeliest slice is asked for; None for a method that takes none."""
         steps = getattr(self._unloaded, "num_inference_steps", None)
-        return steps if steps is None or self._draws else 1
-
-    @property
-    def _draws(self) -> bool:
-        """Whether what it makes is a draw: not the likeliest slice, for which one step suffices (`realism` 0)."""
-        return bool(getattr(self._unloaded, "realism", 1) or getattr(self._unloaded, "refine", False))
+        return steps if steps is None or self._unloaded.draws else 1
 
     @property
     def has_codec(self) -> bool:

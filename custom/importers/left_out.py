@@ -86,11 +86,13 @@ def failed(count: int, total: int, what: str, left_out: LeftOut) -> str:
         what: they are, such as "scans".
         left_out: what of it could not be read counts as well.
     """
-    unread = sum(isinstance(reason, Unread) for _, reason in left_out)
-    told = [f"{count} of {total} {what} failed"] if count else []
-    if unread:
-        told.append(f"{unread} file{'s' * (unread != 1)} or folder{'s' * (unread != 1)} could not be read")
-    return ", ".join(told)
+    return ", ".join(filter(None, [f"{count} of {total} {what} failed" if count else "", unread(left_out)]))
+
+
+def unread(left_out: LeftOut) -> str:
+    """How much of the input could not be read, in words; empty where all could."""
+    count = sum(isinstance(reason, Unread) for _, reason in left_out)
+    return f"{count} file{'s' * (count != 1)} or folder{'s' * (count != 1)} could not be read" if count else ""
 
 
 def below(path: Path, root: Path) -> str:

@@ -87,7 +87,7 @@ class GapInferer(Inferer):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-        if self.num_samples > 1 and getattr(network, "realism", None) == 0 and not getattr(network, "refine", False):
+        if self.num_samples > 1 and network is not None and not network.draws:
             raise ValueError(f"all {self.num_samples} samples would be the same at realism 0; add --realism 1")
 
     def factor_for(self, spacing: float) -> int:

@@ -18,6 +18,7 @@ from custom.errors import InputError
 from custom.scans.nifti import SUFFIXES, find_nifti
 
 if TYPE_CHECKING:
+    from custom.importers.left_out import Unread
     from custom.importers.prepared import Preparer
     from custom.importers.studies import Study
 
@@ -46,13 +47,12 @@ class ScanFolder(Dataset):
     def __init__(self, dataset_dir: str | Path | None, kind: str = "stack", scan_dir: str | Path = "cmr_scan") -> None:
         self.dataset_dir, self.kind, self.scan_dir = dataset_dir, kind, scan_dir
         self.output_dir: Path | None = None
-        self._unread: dict[Path, str] = {}
 
     @cached_property
     def paths(self) -> list[Path]:
         """The files, sorted by name; of an export the names of its studies; InputError if there are none."""
         if self.dataset_dir is not None and _is_export(Path(self.dataset_dir)):
-            return [*self._studies, *self._unread]
+            return list(self._items)
         folder = cmr_phantom_scan(self.scan_dir) if self.dataset_dir is None else self.dataset_dir
         return find_nifti(folder, f"{self.kind}s", SCRIPTS[self.kind])
 
@@ -80,11 +80,12 @@ class ScanFolder(Dataset):
 
     def volumes(self, item: str) -> tuple[list[Path], list[str]]:
         """The NIfTI files of an item: itself, or those that a study of an export becomes; and faults of the study."""
-        if "_studies" not in self.__dict__:
+        if "_items" not in self.__dict__:
             return [Path(item)], []
-        if Path(item) in self._unread:
-            return [], [f"{item}: {self._unread[Path(item)]}"]
-        prepared = self._prepare(self._studies[Path(item)])
+        found = self._items[Path(item)]
+        if isinstance(found, str):
+            return [], [f"{item}: {found}"]
+        prepared = self._prepare(found)
         return prepared.volumes, prepared.faults
 
     @cached_property
@@ -95,16 +96,16 @@ class ScanFolder(Dataset):
         return Preparer(self.output_dir or Path.cwd(), ConversionOptions(to="keep"))
 
     @cached_property
-    def _studies(self) -> dict[Path, Study]:
-        """Of an export, item to study."""
+    def _items(self) -> dict[Path, Study | Unread]:
+        """Of an export, item to study, and what could not be read to why."""
         from custom.importers.left_out import Unread, tell_left_out
         from custom.importers.prepared import FOLDER
         from custom.importers.studies import find_studies
 
         root, left_out = Path(self.dataset_dir), []
         found = find_studies(root, "auto", left_out)
-        self._unread = {path: reason for path, reason in left_out if isinstance(reason, Unread)}
-        tell_left_out([item for item in left_out if item[0] not in self._unread], root)
+        unread = {path: reason for path, reason in left_out if isinstance(reason, Unread)}  # told when their turn comes
+        tell_left_out([item for item in left_out if item[0] not in unread], root)
         studies = {root / study.name: study for study in found if study.kind == self.kind}
         if not studies:
             held = " and ".join(sorted({f"{study.kind}s" for study in found}))
@@ -112,7 +113,7 @@ class ScanFolder(Dataset):
         words = "1 study" if len(studies) == 1 else f"{len(studies)} studies"
         told = "%s: an export of %s, first written as NIfTI on the scanner's grid, not cropped, into %s"
         logger.info(told, root, words, (self.output_dir or Path()) / FOLDER)
-        return studies
+        return studies | unread
 
 
 def _is_export(path: Path) -> bool:

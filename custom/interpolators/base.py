@@ -59,6 +59,8 @@ class Interpolator(nn.Module):
         resampling: "linear" or "nearest", for positions that its reach does not lead to (`custom.inferers.plan`).
         batch_size: gaps, and tiles, that go through the network at once; None for any number.
         half_precision_safe: whether its networks may run under bfloat16 autocast.
+        draws: whether what it makes may be a draw; False where it is asked for the likeliest slice (`realism` 0), for
+            which one step suffices and no seed matters.
         one_pass: whether `forward` is one pass of a network, which TorchScript and ONNX can hold at any size. Samplers
             and tiles are loops in Python: a trace of them keeps one run's draws and one size's tiles, and says nothing.
     """
@@ -69,6 +71,7 @@ class Interpolator(nn.Module):
     resampling: str = "linear"
     batch_size: int | None = None
     half_precision_safe: bool = True
+    draws: bool = True
     one_pass: bool = False
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:

@@ -89,6 +89,11 @@ class CardioInterp(ToldByPrediction, LatentInterpolator):
         self.realism, self.prediction_type, self.both_ways = realism, prediction_type, is_on(both_ways)
         self.texture = texture
 
+    @property
+    def draws(self) -> bool:
+        """See `Interpolator`."""
+        return self.realism > 0
+
     def validate(self) -> None:
         """See `Interpolator.validate`."""
         super().validate()
@@ -145,7 +150,7 @@ class CardioInterp(ToldByPrediction, LatentInterpolator):
         latents = ddim_sample(
             self._predictor(key_latents, key_noise, positions, expected),
             self.realism * noise(like) if self.realism else torch.zeros_like(like),
-            timestep_pairs(self.num_inference_steps if self.realism else 1, len(alphas)),
+            timestep_pairs(self.num_inference_steps if self.draws else 1, len(alphas)),
             alphas,
             self.eta,
             noise,
@@ -156,7 +161,7 @@ class CardioInterp(ToldByPrediction, LatentInterpolator):
         if self.motion is None:
             return frames, None
         view, ends = View.of(views.flatten(0, 1)[..., *window]), torch.stack([first, last], dim=1)
-        error = None if self.realism else self.error_scale * view.error
+        error = None if self.draws else self.error_scale * view.error
         parts = with_texture(frames.flatten(0, 1), view.sides, view.weight, ends[:, :, 0], self.texture, error)
         frames, error = (part if part is None else part.unflatten(0, views.shape[:2]) for part in parts)
         if self.realism:

@@ -116,7 +116,7 @@ class LatentMidpoint(ToldByPrediction, LatentInterpolator):
 
     @property
     def draws(self) -> bool:
-        """Whether `draw` is one of many rather than the likeliest."""
+        """See `Interpolator`."""
         return self.realism > 0
 
     @torch.no_grad()

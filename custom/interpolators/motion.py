@@ -13,7 +13,6 @@ import torch
 from custom.interpolators.base import Interpolator, ToldByPrediction, check_number
 from custom.interpolators.texture import with_texture
 from custom.interpolators.turns import whole_turn
-from custom.networks.feature_flow import backward_warp
 from custom.networks.motion import Motion, MotionNetwork
 from custom.networks.padding import pad_slices
 from custom.networks.parts import build_part
@@ -115,8 +114,7 @@ class MotionInterpolator(ToldByPrediction, Interpolator):
             found = self._look(tiles, share_tiles[:, 0, 0, 0])
             seen = [found.image.clamp(0, 1), self.error_scale * found.log_scale.exp()]
             if self.texture:
-                sides = (backward_warp(tiles[:, [left - 1 + k]], found.flows[:, k]) for k in (0, 1))
-                seen += [found.weight, *sides]
+                seen += [found.weight, found.sides]
             return torch.cat(seen, dim=1)
 
         made = self.tiler(look, (padded, cell), (share, cell), out_scale=cell)[(..., *window)]

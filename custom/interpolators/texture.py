@@ -14,6 +14,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from custom.interpolators.base import check_number
 from custom.networks.precision import at_least_single
 
 WINDOWS = (3, 7, 15)
@@ -56,8 +57,7 @@ def with_texture(
     Raises:
         ValueError: an amount outside [0, 1].
     """
-    if not 0 <= amount <= 1:
-        raise ValueError(f"texture must be from 0 to 1, got {amount!r}")
+    check_number("texture", amount, 0, 1)
     if amount == 0:
         return images, error
     if images.ndim == 5:  # phase by phase: each has its neighbours' texture at that phase
@@ -68,18 +68,18 @@ def with_texture(
         return tuple(p if p is None else p.unflatten(0, (-1, phases)).transpose(1, 2) for p in made)
     images, sides, weight, beside = (at_least_single(part) for part in (images, sides, weight, beside))
     shares = torch.cat([weight, 1 - weight], dim=1).clamp(0, 1).sqrt()
-    wanted = []  # of each band: the grain, and the strength to reach
+    wanted = []  # of each band: the grain, its strength, and the strength to reach
     for moved, acquired in zip(_bands(sides), _bands(beside), strict=True):
         softened, whole = (band.square().mean(dim=(1, 2, 3)) for band in (moved, acquired))
         put_back = whole.repeat_interleave(len(images) // len(beside)) / softened.clamp_min(1e-12)
         put_back = put_back.clamp(max=MOST_PUT_BACK)
         strength = put_back.view(-1, 1, 1, 1) * _strength(moved.square().mean(1, keepdim=True))
-        wanted.append(((shares * moved).sum(1, keepdim=True), strength))
+        grain = (shares * moved).sum(1, keepdim=True)
+        wanted.append((grain, _strength(grain.square()), strength))
     full = images
     for _ in range(PASSES):
-        for have, (grain, strength) in zip(_bands(full), wanted, strict=True):
-            products = torch.cat([have.square(), grain.square(), have * grain], dim=1)
-            own, square, common = _strength(products).split(1, dim=1)
+        for have, (grain, square, strength) in zip(_bands(full), wanted, strict=True):
+            own, common = _strength(torch.cat([have.square(), have * grain], dim=1)).split(1, dim=1)
             # The root of (have + k grain)^2 = strength that is positive: what both have in common is not doubled.
             missing = (strength - own).clamp_min(0)
             k = ((common.square() + square * missing).sqrt() - common) / square.clamp_min(1e-12)

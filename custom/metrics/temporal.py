@@ -24,12 +24,8 @@ def roughness(cine: torch.Tensor) -> torch.Tensor:
     """
     if cine.ndim != 5 or cine.shape[2] < 3:
         raise ValueError(f"Temporal roughness needs (N, 1, T, h, w) with at least 3 phases, got {tuple(cine.shape)}.")
-    return second_difference(cine, 2).abs().flatten(1).mean(1)
-
-
-def second_difference(cine: torch.Tensor, dim: int) -> torch.Tensor:
-    """Of each phase from the two beside it, along `dim`, which is cyclic; shape as `cine`."""
-    return cine.roll(1, dims=dim) - 2 * cine + cine.roll(-1, dims=dim)
+    second = cine.roll(1, dims=2) - 2 * cine + cine.roll(-1, dims=2)
+    return second.abs().flatten(1).mean(1)
 
 
 def roughness_ratio(pred: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:

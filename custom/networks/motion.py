@@ -33,6 +33,7 @@ class Motion(NamedTuple):
         blend: the same before the residual: nothing but what the neighbours show, displaced, `(B, 1, H, W)`.
         flows: from the asked position to the slice before and to the one after, in pixels, (x, y) each,
             `(B, 2, 2, H, W)`; reading a neighbour at a pixel plus its flow gives that pixel.
+        sides: both neighbours read so, as they lie at the asked position, `(B, 2, H, W)`.
         weight: share of the slice before in `blend`, in (0, 1), `(B, 1, H, W)`.
         log_scale: log of the Laplace scale of the error that is to be expected of `image`, `(B, 1, H, W)`.
     """
@@ -40,6 +41,7 @@ class Motion(NamedTuple):
     image: torch.Tensor
     blend: torch.Tensor
     flows: torch.Tensor
+    sides: torch.Tensor
     weight: torch.Tensor
     log_scale: torch.Tensor
 
@@ -88,7 +90,6 @@ class MotionNetwork(nn.Module):
                 of `divisor`.
             positions: where between the two in the middle, in (0, 1), `(B,)`.
         """
-        left = self.num_neighbours // 2 - 1
         unshuffled = F.pixel_unshuffle(neighbours, 2)
         plane = positions.to(neighbours).view(-1, 1, 1, 1).expand(-1, 1, *unshuffled.shape[-2:])
         # Places of pixels need single precision, also where the convolutions run in less (mixed precision).
@@ -97,13 +98,13 @@ class MotionNetwork(nn.Module):
         flows = FLOW_SCALE * found[:, :4].unflatten(1, (2, 2))
         share = positions.to(neighbours).view(-1, 1, 1, 1)
         weight = torch.sigmoid(found[:, 4:] + torch.log((1 - share) / share))
-        warped = torch.cat([backward_warp(neighbours[:, [left + side]], flows[:, side]) for side in (0, 1)], dim=1)
-        blend = weight * warped[:, :1] + (1 - weight) * warped[:, 1:]
+        sides = self._moved(neighbours, flows)
+        blend = weight * sides[:, :1] + (1 - weight) * sides[:, 1:]
 
-        known = torch.cat([neighbours, warped, flows.flatten(1, 2) / FLOW_SCALE, weight], dim=1)
+        known = torch.cat([neighbours, sides, flows.flatten(1, 2) / FLOW_SCALE, weight], dim=1)
         rest = self.residual(torch.cat([F.pixel_unshuffle(known, 2), plane], dim=1)).float()
         correction, log_scale = F.pixel_shuffle(rest, 2).split(1, dim=1)
-        return Motion(blend + correction, blend, flows, weight, log_scale.clamp(min=LEAST_LOG_SCALE))
+        return Motion(blend + correction, blend, flows, sides, weight, log_scale.clamp(min=LEAST_LOG_SCALE))
 
     def both_ways(self, neighbours: torch.Tensor, positions: torch.Tensor) -> Motion:
         """The mean of looking from either side: the order of the slices then makes no difference.
@@ -114,5 +115,11 @@ class MotionNetwork(nn.Module):
         """
         ahead = self(neighbours, positions)
         back = self(neighbours.flip(1), 1 - positions)
-        back = Motion(back.image, back.blend, back.flows.flip(1), 1 - back.weight, back.log_scale)
-        return Motion(*((one + other) / 2 for one, other in zip(ahead, back, strict=True)))
+        back = back._replace(flows=back.flows.flip(1), weight=1 - back.weight)
+        mean = Motion(*((one + other) / 2 for one, other in zip(ahead, back, strict=True)))
+        return mean._replace(sides=self._moved(neighbours, mean.flows))
+
+    def _moved(self, neighbours: torch.Tensor, flows: torch.Tensor) -> torch.Tensor:
+        """The two in the middle of `neighbours`, read at each pixel plus its flow, `(B, 2, H, W)`."""
+        left = self.num_neighbours // 2 - 1
+        return torch.cat([backward_warp(neighbours[:, [left + side]], flows[:, side]) for side in (0, 1)], dim=1)

@@ -65,10 +65,9 @@ def look(motion: MotionNetwork, neighbours: torch.Tensor, positions: torch.Tenso
         neighbours, positions = neighbours.transpose(1, 2).flatten(0, 1), positions.repeat_interleave(phases)
     padded, window = pad_slices(neighbours, (motion.divisor, motion.divisor))
     found = (motion.both_ways if both_ways else motion)(padded.float(), positions)
-    sides = [backward_warp(padded[:, [side]], found.flows[:, side]) for side in (0, 1)]
     parts = (
         found.image.clamp(0, 1),
-        torch.cat(sides, 1),
+        found.sides,
         found.weight,
         found.log_scale.exp(),
         found.flows.flatten(1, 2),
